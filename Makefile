@@ -1,0 +1,49 @@
+# `make demo` to see it, `make test` to check it, `make help` for the rest.
+PYTHON ?= python3
+BIN := .venv/bin
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help:  ## this list
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# Installed again only when what is installed has changed.
+.venv/.installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	@touch $@
+
+.PHONY: setup
+setup: .venv/.installed  ## .venv with the package, the demo and the test tools
+
+.PHONY: demo
+demo: setup  ## JupyterLab with an embedded identity provider and an embedded AWS; Ctrl-C ends it
+	$(BIN)/jupyter federation demo
+
+.PHONY: lint
+lint: setup  ## ruff and mypy
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+.PHONY: unit
+unit: setup  ## the tests that take less than two seconds each
+	$(BIN)/python -m pytest -m 'not slow and not soak'
+
+.PHONY: test
+test: lint  ## everything: lint, types, tests, the quickstart notebook
+	$(BIN)/python -m pytest -m 'not soak'
+	$(BIN)/jupyter federation demo --execute
+
+.PHONY: soak
+soak: setup  ## what takes minutes of wall clock
+	$(BIN)/python -m pytest -m soak --timeout 1800
+
+.PHONY: bench
+bench: setup  ## ours beside what people would use instead, in one run; writes bench.json
+	$(BIN)/python -m tests.bench
+
+.PHONY: format
+format: setup  ## rewrite the code as `make lint` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
