@@ -25,7 +25,7 @@ class AwsCredentials:
     clock disagrees, the exchange has corrected for it and ``clock_skew`` says by how much this machine is ahead.
     """
 
-    access_key_id: str
+    access_key_id: str = field(repr=False)
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
     expires_at: datetime

@@ -31,7 +31,7 @@ class FederationError(Exception):
     """
 
     def __init__(self, problem: str, *, fix: str, **facts: object) -> None:
-        super().__init__(problem)
+        Exception.__init__(self, problem)  # not super(): SessionClearedError is a botocore error as well
         self.problem = problem
         self.fix = fix
         self.facts: dict[str, object] = {name: value for name, value in facts.items() if value is not None}
@@ -48,10 +48,11 @@ class FederationError(Exception):
             lines.append(f"cause: {type(self.__cause__).__name__}")
         return "\n".join(lines)
 
-    def restated(self, prefix: str, *, fix: str | None = None) -> FederationError:
-        """The same error anew, its problem behind ``prefix``: one instance must not be raised by many threads."""
-        again = type(self)(f"{prefix} {self.problem}", fix=fix or self.fix, **self.facts)
-        return again.with_traceback(None)
+    def restated(self, *, problem: str | None = None, fix: str | None = None) -> FederationError:
+        """The same error as a new instance, perhaps in other words: one instance must not be raised by many threads."""
+        again = type(self)(problem or self.problem, fix=fix or self.fix, **self.facts)
+        again.__cause__ = self.__cause__
+        return again
 
     def _render_traceback_(self) -> list[str]:
         """What IPython prints: the sentence alone, because a source line or a frame may hold a token."""

@@ -1,0 +1,1 @@
+"""From a profile to its parts: the token source and the exchange that it names."""

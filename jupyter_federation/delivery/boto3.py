@@ -1,0 +1,114 @@
+"""Into boto3: the default session, sessions that anybody makes later, and clients made before the sign-in.
+
+The two patches of botocore that this takes have a decision record (docs/decisions/), are inert once `remove` was
+called, and are tested against the versions that they were written for.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import boto3
+import botocore.credentials
+from botocore.credentials import CredentialProvider, Credentials
+from botocore.signers import RequestSigner
+
+from jupyter_federation.redaction import guard_logs
+
+
+class Boto3Delivery:
+    """Puts one credentials object wherever boto3 looks for some, and takes it back."""
+
+    def __init__(self) -> None:
+        self._credentials: Credentials | None = None
+        self._default_sessions: list[tuple[Any, Credentials | None]] = []
+        self._create_resolver: Any = None
+
+    @property
+    def credentials(self) -> Credentials | None:
+        """What is installed now."""
+        return self._credentials
+
+    def install(self, credentials: Credentials) -> None:
+        """Make ``credentials`` those of the default session, of later sessions and of clients that found none.
+
+        A session that names a profile keeps that profile.  Installing again mends what was replaced meanwhile.
+        """
+        guard_logs()
+        self._credentials = credentials
+        default = _default_session()
+        if default._credentials is not credentials:
+            self._default_sessions.append((default, default._credentials))
+            default._credentials = credentials
+        if self._create_resolver is None:
+            self._create_resolver = botocore.credentials.create_credential_resolver
+            botocore.credentials.create_credential_resolver = self._create_resolver_with_ours
+            RequestSigner._credentials = _SignerCredentials(self)  # type: ignore[attr-defined]
+
+    def remove(self) -> None:
+        """Give back what was there before; clients and sessions that hold the credentials object keep it."""
+        credentials, self._credentials = self._credentials, None
+        while self._default_sessions:
+            session, earlier = self._default_sessions.pop()
+            if session._credentials is credentials:
+                session._credentials = earlier
+        if self._create_resolver is None:
+            return
+        if botocore.credentials.create_credential_resolver == self._create_resolver_with_ours:
+            botocore.credentials.create_credential_resolver = self._create_resolver
+            self._create_resolver = None
+        if isinstance(RequestSigner.__dict__.get("_credentials"), _SignerCredentials):
+            del RequestSigner._credentials  # type: ignore[attr-defined]
+
+    def region(self) -> str | None:
+        """The region that boto3 finds by itself, from the environment or the user's AWS files."""
+        region: str | None = _default_session().get_config_variable("region")
+        return region
+
+    def _create_resolver_with_ours(self, session: Any, *args: Any, **kwargs: Any) -> Any:
+        resolver = self._create_resolver(session, *args, **kwargs)
+        if session.instance_variables().get("profile") is None:  # Session(profile_name=…) means that profile
+            resolver.providers.insert(0, _InstalledProvider(self))
+        return resolver
+
+
+def _default_session() -> Any:
+    """The botocore session that ``boto3.client()`` uses; its ``_credentials`` is read and set as it is.
+
+    ``get_credentials()`` would go and look for some, as far as the instance metadata of a machine that has none.
+    """
+    return boto3._get_default_session()._session
+
+
+class _InstalledProvider(CredentialProvider):
+    """First in the chain of a session that names no profile; gives nothing once ours are removed."""
+
+    METHOD = "jupyter-federation"
+    CANONICAL_NAME = "JupyterFederation"
+
+    def __init__(self, delivery: Boto3Delivery) -> None:
+        super().__init__()
+        self._delivery = delivery
+
+    def load(self) -> Credentials | None:
+        return self._delivery.credentials
+
+
+class _SignerCredentials:
+    """Data descriptor on ``RequestSigner._credentials``: a client that was made without credentials gets ours.
+
+    Botocore stores None in the signer for ever.  A client made with credentials keeps them, and so does a
+    subclass of the signer (aiobotocore's): its credentials have another interface.
+    """
+
+    def __init__(self, delivery: Boto3Delivery) -> None:
+        self._delivery = delivery
+
+    def __get__(self, signer: Any, owner: type | None = None) -> Any:
+        if signer is None:
+            return self
+        own = signer.__dict__.get("_credentials")
+        return self._delivery.credentials if own is None and type(signer) is RequestSigner else own
+
+    def __set__(self, signer: Any, value: Any) -> None:
+        signer.__dict__["_credentials"] = value

@@ -1,0 +1,66 @@
+"""The environment of the kernel and of what it starts: lent while signed in, given back on clear."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import MutableMapping
+
+from jupyter_federation.redaction import Secret
+
+OUTRANKING = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+)
+"""Variables by which a tool would act as somebody else than the person who signed in."""
+
+_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+
+
+class EnvironmentDelivery:
+    """Sets variables aside and lends others; what the user changes in between stays the user's."""
+
+    def __init__(self, environment: MutableMapping[str, str] | None = None) -> None:
+        self._environment = os.environ if environment is None else environment
+        self._set_aside: dict[str, Secret] = {}
+        self._lent: dict[str, str] = {}
+
+    @property
+    def set_aside(self) -> tuple[str, ...]:
+        """Names of the variables that are given back on `give_back`."""
+        return tuple(self._set_aside)
+
+    def put_aside(self) -> None:
+        """Take every outranking variable out of the environment and keep it."""
+        for name in OUTRANKING:
+            if name in self._environment:
+                self._set_aside[name] = Secret(self._environment[name])  # first the copy, then the removal
+                del self._environment[name]
+
+    def lend_region(self, region: str) -> None:
+        """Name ``region`` to every tool, unless the user's environment names one."""
+        if not any(name in self._environment and name not in self._lent for name in _REGION):
+            for name in _REGION:
+                self._lent[name] = self._environment[name] = region
+
+    def give_back(self) -> None:
+        """Put everything back as it was, except where the user has set something else meanwhile."""
+        for name, value in self._lent.items():
+            if self._environment.get(name) == value:
+                del self._environment[name]
+        self._lent = {}
+        while self._set_aside:
+            name, value = next(iter(self._set_aside.items()))
+            self._environment.setdefault(name, value)
+            del self._set_aside[name]

@@ -1,0 +1,438 @@
+"""One identity's session: it holds credentials, decides when to renew them, and reports.
+
+A state machine without a thread of its own.  Its whole state is one immutable value that is replaced in one step, so
+a reader, a fork or an interrupt at any moment sees either the old state or the new one.  The refresher calls `tick`;
+everything that may block runs in an `Attempt`, of which there is at most one at a time.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from jupyter_federation import refresher as background
+from jupyter_federation.credentials import AwsCredentials, Exchange
+from jupyter_federation.errors import (
+    ExchangeError,
+    FederationError,
+    InvalidStateError,
+    InvalidTokenError,
+    LoginRequiredError,
+    SourceUnavailableError,
+    TokenError,
+)
+from jupyter_federation.refresher import Attempt, Clock, Refresher, SystemClock
+from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+
+Subscriber = Callable[[str, SessionStatus], None]
+"""Called as ``subscriber(event, status)``.
+
+The events are federated, refreshed, refresh_failed, needs_you, expired and cleared.
+"""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RefreshPolicy:
+    """When credentials are renewed, and how a failure is retried.  Times in seconds.
+
+    Renewal starts ahead of the expiry by ``min(lifetime * ahead_fraction, ahead_at_most)``, and earlier by a random
+    part of ``lifetime * jitter_fraction``, so that many kernels do not ask at once.  After a failure that may pass,
+    the next try comes after a delay drawn from [d/2, d], d running through ``retry_delays``; AWS's Retry-After
+    counts up to ``retry_after_at_most``.  After a refusal, which passes only when somebody changes something, d is
+    ``refused_delay``.  An attempt that takes longer than ``deadline`` in all is given up.
+    """
+
+    ahead_fraction: float = 1 / 3
+    ahead_at_most: float = 20 * 60
+    jitter_fraction: float = 0.1
+    retry_delays: tuple[float, ...] = (5, 10, 15)
+    retry_after_at_most: float = 60
+    refused_delay: float = 300
+    deadline: float = 10
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Held:
+    """Credentials with the token that bought them, and their end on the clock's ``elapsed()``."""
+
+    credentials: AwsCredentials
+    token: IdToken
+    deadline: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _State:
+    held: _Held | None = None
+    attempt: Attempt | None = None
+    due_at: float | None = None  # elapsed(): when the next attempt starts by itself; None: not before somebody asks
+    failures: int = 0  # in a row
+    error: FederationError | None = None  # of the last attempt, if it failed
+    expiry_reported: bool = False
+    closed: bool = False
+
+
+class FederatedSession:
+    """The live session of one identity.
+
+    ``identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
+    person comes back, and then the Cognito identity id is kept (no GetId).
+    """
+
+    def __init__(
+        self,
+        source: TokenSource,
+        exchange: Exchange,
+        *,
+        policy: RefreshPolicy | None = None,
+        clock: Clock | None = None,
+        refresher: Refresher | None = None,
+        draw: Callable[[], float] = random.random,
+        identity: tuple[IdToken, str] | None = None,
+    ) -> None:
+        self._source = source
+        self._exchange = exchange
+        self._policy = policy or RefreshPolicy()
+        self._clock = clock or SystemClock()
+        self._refresher = refresher or background.shared
+        self._draw = draw
+        self._identity = identity
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._lock = threading.Lock()
+        self._state = _State()
+
+    # What callers use
+
+    def credentials(self) -> AwsCredentials:
+        """The current credentials; the one read path.  Never prompts.
+
+        Answers from memory while they are valid.  Once they have expired it joins or starts one renewal and waits
+        for it; where the last one failed and the next is not due yet, it raises that failure at once.
+        """
+        held = self._state.held
+        if held is not None and self._clock.elapsed() < held.deadline:
+            return held.credentials
+        return self._credentials_after_expiry()
+
+    def login(self, prompt: Prompt) -> SessionStatus:
+        """Sign in: a token silently where the source has one, else by asking through ``prompt``; then the exchange.
+
+        Raises TokenError or ExchangeError; what was held before stays.
+        """
+        try:
+            self._complete(self._begin(), prompt)
+        except LoginRequiredError:
+            self._source.login(prompt)
+            self._complete(self._begin(), prompt)
+        return self.status()
+
+    def refresh(self, prompt: Prompt | None = None) -> SessionStatus:
+        """Renew now, or wait for the renewal that is under way.
+
+        The token source is asked once.  Raises TokenError or ExchangeError; credentials that are still valid stay.
+        """
+        state = self._state
+        if state.held is None:
+            raise _cleared() if state.closed else _not_signed_in()
+        self._complete(self._begin(), prompt)
+        return self.status()
+
+    def status(self) -> SessionStatus:
+        """What is known without asking anybody."""
+        state, now = self._state, self._clock.elapsed()
+        if state.held is None:
+            return SessionStatus(
+                refreshing=state.attempt is not None, last_error=None if state.error is None else str(state.error)
+            )
+        credentials, token = state.held.credentials, state.held.token
+        role = credentials.assumed_role_arn
+        return SessionStatus(
+            credentials="valid" if now < state.held.deadline else "expired",
+            sign_in="needs_you" if self._needs_you(state) else "ok" if self._source.renewable else "not_renewable",
+            refreshing=state.attempt is not None,
+            is_federated=True,
+            provider=token.issuer,
+            subject=token.name,
+            identity_id=credentials.identity_id,
+            role_arn=role,
+            account_id=None if role is None else role.split(":")[4],
+            access_key_suffix=credentials.access_key_id[-4:],
+            sign_in_expires_at=token.expires_at,
+            credentials_expire_at=self._expires_at(state.held),
+            last_error=None if state.error is None else str(state.error),
+            notices=_clock_notice(credentials.clock_skew),
+        )
+
+    @property
+    def identity(self) -> tuple[IdToken, str] | None:
+        """The token and the Cognito identity id held now, for a session that follows this one."""
+        held = self._state.held
+        if held is None or held.credentials.identity_id is None:
+            return None
+        return held.token, held.credentials.identity_id
+
+    @property
+    def token(self) -> IdToken | None:
+        """The token behind the current credentials."""
+        held = self._state.held
+        return None if held is None else held.token
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber(event, status)`` at each event, from a background thread; call the result to stop."""
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
+
+        return unsubscribe
+
+    def close(self) -> None:
+        """Drop credentials and tokens; from here on nothing is handed out.  Closing again does nothing."""
+        with self._lock:
+            before = self._state
+            if before.closed:
+                return
+            self._state = _State(closed=True)  # an attempt that is under way finds its place taken
+        attempt = before.attempt
+        if attempt is not None:
+            attempt.error = _cleared()
+            attempt.done.set()
+        self._refresher.remove(self)
+        self._source.forget()
+        self._identity = None
+        if before.held is not None:
+            self._report("cleared")
+
+    # What the refresher calls
+
+    def tick(self) -> float:
+        """Start what is due, give up what hangs, report an expiry; the seconds until the next is due."""
+        now = self._clock.elapsed()
+        state = self._state
+        if state.attempt is not None and now >= state.attempt.deadline:
+            self._finish(state.attempt, self._too_late())
+        elif state.attempt is None and state.due_at is not None and now >= state.due_at:
+            self._begin()
+        self._report_expiry(now)
+        state = self._state
+        moments = [state.attempt.deadline if state.attempt is not None else state.due_at]
+        if state.held is not None and not state.expiry_reported:
+            moments.append(state.held.deadline)
+        return min((moment - now for moment in moments if moment is not None), default=background.LONGEST_SLEEP)
+
+    def forked(self) -> None:
+        """Begin anew in a forked child: its parent's lock may be held for ever, and its attempt has no thread."""
+        self._lock = threading.Lock()
+        self._state = replace(self._state, attempt=None)
+
+    # How an attempt runs
+
+    def _begin(self) -> Attempt:
+        """The attempt under way, or a new one."""
+        with self._lock:
+            if self._state.closed:
+                raise _cleared()
+            if self._state.attempt is not None:
+                return self._state.attempt
+            attempt = Attempt(self._clock.elapsed() + self._policy.deadline)
+            self._state = replace(self._state, attempt=attempt)
+        self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome()))
+        self._refresher.add(self)  # so that somebody notices if it hangs
+        return attempt
+
+    def _outcome(self) -> _Held | FederationError:
+        """A token, checked and exchanged; a failure is a value here, so that no traceback holds on to a secret."""
+        try:
+            token = self._source.token()
+            token.check_time(self._clock.now())
+            credentials = self._exchange.exchange(token, identity_id=self._identity_of(token))
+        except FederationError as error:
+            return error.with_traceback(None)
+        except Exception as error:  # noqa: BLE001 - a fault of ours must not end in a silent thread
+            return _unforeseen(error)
+        lifetime = (credentials.expires_at - self._clock.now()).total_seconds()
+        if lifetime <= 0:
+            return ExchangeError(
+                "AWS's answer holds credentials that have already expired by this machine's clock.",
+                fix="Check this machine's clock (date -u).",
+                retryable=True,
+            )
+        return _Held(credentials=credentials, token=token, deadline=self._clock.elapsed() + lifetime)
+
+    def _identity_of(self, token: IdToken) -> str | None:
+        """The Cognito identity id to keep: the one held, if the same person comes back with this token."""
+        known = self.identity or self._identity
+        if known is None:
+            return None
+        before, identity_id = known
+        same_person = (before.issuer, before.subject) == (token.issuer, token.subject)
+        return identity_id if same_person else None
+
+    def _finish(self, attempt: Attempt, outcome: _Held | FederationError) -> None:
+        """Take in what an attempt came to, unless it was given up or the session was closed meanwhile."""
+        with self._lock:
+            before = self._state
+            if before.attempt is not attempt:
+                return
+            if isinstance(outcome, _Held):
+                self._state = _State(held=outcome, due_at=self._renewal_at(outcome))
+            else:
+                attempt.error = outcome
+                self._state = replace(
+                    before,
+                    attempt=None,
+                    failures=before.failures + 1,
+                    error=outcome,
+                    due_at=None if before.held is None else self._retry_at(outcome, before.failures),
+                )
+            after = self._state
+        attempt.done.set()
+        self._refresher.wake()
+        if isinstance(outcome, _Held):
+            self._report("federated" if before.held is None else "refreshed")
+        elif before.held is not None:
+            self._report("needs_you" if self._needs_you(after) and not self._needs_you(before) else "refresh_failed")
+
+    def _wait(self, attempt: Attempt, prompt: Prompt | None) -> None:
+        """Until ``attempt`` has ended or its deadline has passed; its ``error`` says how it ended."""
+        started = self._clock.elapsed()
+        while not self._refresher.wait(attempt, min(1.0, attempt.deadline - self._clock.elapsed())):
+            now = self._clock.elapsed()
+            if now >= attempt.deadline:
+                self._finish(attempt, self._too_late())
+            elif prompt is not None:
+                prompt.waiting("Asking AWS for credentials", now - started)
+
+    def _complete(self, attempt: Attempt, prompt: Prompt | None) -> None:
+        self._wait(attempt, prompt)
+        if attempt.error is not None:
+            raise attempt.error.restated()
+
+    def _credentials_after_expiry(self) -> AwsCredentials:
+        state, now = self._state, self._clock.elapsed()
+        if state.closed:
+            raise _cleared()
+        if state.held is None:
+            raise _not_signed_in()
+        if state.attempt is not None and state.attempt.thread is threading.current_thread():
+            raise SourceUnavailableError(
+                "The token source uses the very credentials that it is asked to renew, and they have expired.",
+                fix="Let the token's callable use credentials of its own.",
+            )
+        waits_for_retry = state.error is not None and (state.due_at is None or now < state.due_at)
+        if state.attempt is not None or not waits_for_retry:
+            self._report_expiry(now)
+            self._wait(self._begin(), None)
+            state, now = self._state, self._clock.elapsed()
+            if state.held is not None and now < state.held.deadline:
+                return state.held.credentials
+        if state.closed:
+            raise _cleared()
+        raise self._expired(state)
+
+    # What is decided
+
+    def _renewal_at(self, held: _Held) -> float:
+        """When to renew (decision 2): ahead of the expiry, and earlier by a random part."""
+        policy, now = self._policy, self._clock.elapsed()
+        lifetime = held.deadline - now
+        ahead = min(lifetime * policy.ahead_fraction, policy.ahead_at_most)
+        return held.deadline - ahead - self._draw() * lifetime * policy.jitter_fraction
+
+    def _retry_at(self, error: FederationError, failures_before: int) -> float | None:
+        """When to try again after ``error``; None where only a person can change anything."""
+        if self._is_for_the_person(error):
+            return None
+        policy = self._policy
+        may_pass = isinstance(error, TokenError) or (isinstance(error, ExchangeError) and error.retryable)
+        longest = policy.retry_delays[min(failures_before, len(policy.retry_delays) - 1)]
+        delay = (longest if may_pass else policy.refused_delay) * (1 + self._draw()) / 2
+        if isinstance(error, ExchangeError) and error.retry_after is not None:
+            delay = max(delay, min(error.retry_after, policy.retry_after_at_most))
+        return self._clock.elapsed() + delay
+
+    def _is_for_the_person(self, error: FederationError | None) -> bool:
+        return isinstance(error, LoginRequiredError) or (
+            isinstance(error, InvalidTokenError) and not self._source.renewable
+        )
+
+    def _needs_you(self, state: _State) -> bool:
+        return self._is_for_the_person(state.error)
+
+    def _too_late(self) -> ExchangeError:
+        return ExchangeError(
+            f"No answer within {self._policy.deadline:g} seconds, over token and exchange together.",
+            fix="Check the network, the proxy (HTTPS_PROXY, NO_PROXY) and the token source, then run %federate again.",
+            retryable=True,
+        )
+
+    def _expired(self, state: _State) -> FederationError:
+        """What a caller gets once the credentials have expired and could not be renewed."""
+        error = state.error or self._too_late()
+        at = "" if state.held is None else f" at {self._expires_at(state.held):%H:%M:%S} UTC"
+        if state.due_at is None:
+            next_try = "Run %federate to sign in again; the clients that you hold go on with it."
+        else:
+            wait = max(0, round(state.due_at - self._clock.elapsed()))
+            next_try = f"The next try is in {wait} s; %federate refresh tries now."
+        return error.restated(
+            problem=f"The AWS credentials expired{at} and could not be renewed: {error.problem}",
+            fix=f"{error.fix} {next_try}",
+        )
+
+    # What is reported
+
+    def _expires_at(self, held: _Held) -> datetime:
+        """The expiry by the wall clock as it stands now: it may have been set since the credentials came."""
+        left = held.deadline - self._clock.elapsed()
+        by_now = self._clock.now() + timedelta(seconds=left)
+        was_set = abs(by_now - held.credentials.expires_at) > timedelta(seconds=5)
+        return by_now if was_set else held.credentials.expires_at
+
+    def _report_expiry(self, now: float) -> None:
+        with self._lock:
+            state = self._state
+            if state.held is None or state.expiry_reported or now < state.held.deadline:
+                return
+            self._state = replace(state, expiry_reported=True)
+        self._report("expired")
+
+    def _report(self, event: str) -> None:
+        status = self.status()
+        for subscriber in self._subscribers:
+            self._refresher.notify(lambda subscriber=subscriber: subscriber(event, status))  # type: ignore[misc]
+
+
+def _cleared() -> InvalidStateError:
+    return InvalidStateError("This AWS session was cleared.", fix="Run %federate to sign in again.")
+
+
+def _not_signed_in() -> LoginRequiredError:
+    return LoginRequiredError("Nobody is signed in to AWS here.", fix="Run %federate to sign in.")
+
+
+def _unforeseen(error: Exception) -> FederationError:
+    """A fault of ours, by its type and place alone: its text and its frames may hold a token."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    place = "unknown" if trace is None else f"{trace.tb_frame.f_code.co_name}, line {trace.tb_lineno}"
+    return FederationError(
+        f"Getting credentials failed in an unforeseen way: {type(error).__name__} in {place}.",
+        fix="Run %federate again; if it stays, please report this sentence.",
+    )
+
+
+def _clock_notice(skew: timedelta) -> tuple[str, ...]:
+    minutes = round(skew.total_seconds() / 60)
+    if minutes == 0:
+        return ()
+    side = "fast" if minutes > 0 else "slow"
+    return (
+        f"This machine's clock is {abs(minutes)} minutes {side}: AWS refuses requests that are off by more than 5.",
+    )

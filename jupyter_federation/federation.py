@@ -1,0 +1,411 @@
+"""The kernel's identity: what ``%federate`` and the Python calls do."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_federation import refresher as background
+from jupyter_federation.config import Configuration, Profile, load
+from jupyter_federation.credentials import AwsCredentials, Exchange
+from jupyter_federation.delivery.boto3 import Boto3Delivery
+from jupyter_federation.delivery.environment import EnvironmentDelivery
+from jupyter_federation.delivery.live import LiveCredentials
+from jupyter_federation.errors import (
+    ConfigurationError,
+    DeliveryError,
+    FederationError,
+    InvalidStateError,
+    LoginRequiredError,
+)
+from jupyter_federation.federated_session import FederatedSession, Subscriber
+from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+
+if TYPE_CHECKING:
+    import boto3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthSession:
+    """What Amplify's ``fetchAuthSession`` gives: signed out, everything but ``is_federated`` is None."""
+
+    is_federated: bool
+    identity_id: str | None = None
+    credentials: AwsCredentials | None = None
+    expires_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CurrentUser:
+    """The user-pool user who is signed in."""
+
+    user_id: str
+    username: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CallerIdentity:
+    """Who AWS says you are (STS GetCallerIdentity)."""
+
+    account: str
+    arn: str
+    user_id: str
+    subject: str | None = field(default=None)
+
+    def __str__(self) -> str:
+        person = f"{self.subject} is " if self.subject else ""
+        return f"{person}{self.arn} in account {self.account}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Identity:
+    profile: Profile
+    session: FederatedSession
+    live: LiveCredentials
+
+
+class Federation:
+    """One kernel's identity and the further ones beside it.
+
+    The notebook's own identity follows `federate`; every client that holds it follows too.  `session` opens others,
+    which touch neither boto3's default session nor the environment.
+    """
+
+    def __init__(
+        self,
+        *,
+        load_configuration: Callable[[], Configuration] = load,
+        make_source: Callable[[Profile, Mapping[str, Any]], TokenSource],
+        make_exchange: Callable[[Profile], Exchange],
+        make_session: Callable[..., FederatedSession] = FederatedSession,
+        environment: EnvironmentDelivery | None = None,
+    ) -> None:
+        self._load_configuration = load_configuration
+        self._make_source = make_source
+        self._make_exchange = make_exchange
+        self._make_session = make_session
+        self._environment = environment or EnvironmentDelivery()
+        self._boto3 = Boto3Delivery()
+        self._live = LiveCredentials()
+        self._current: _Identity | None = None
+        self._beside: dict[str, _Identity] = {}
+        self._beside_live: dict[str, LiveCredentials] = {}
+        self._subscribers: tuple[Subscriber, ...] = ()
+        self._account_id: str | None = None
+        self._lock = threading.Lock()
+
+    # Signing in
+
+    def federate(self, profile: str | None = None, *, prompt: Prompt, **options: object) -> SessionStatus:
+        """Sign in with a federation profile, or with ``options`` alone, and make it the notebook's identity.
+
+        ``options`` have the names of the profile keys and override them.  Already signed in with the same profile and
+        options, it changes nothing and asks nobody.  Raises FederationError; the identity before stays then.
+        """
+        selected = self._load_configuration().profile(profile, **options)
+        current = self._current
+        if current is not None and current.profile == selected:
+            status = current.session.status()
+            if status.credentials == "valid" and status.sign_in != "needs_you":
+                return self._noted(self.status(), "Already signed in: nothing was asked and nothing changed.")
+        source = self._make_source(selected, _notebook())
+        return self._sign_in(selected, source, prompt)
+
+    def federate_to_identity_pool(
+        self,
+        token: str | Callable[[], str],
+        provider: str | None = None,
+        *,
+        prompt: Prompt,
+        identity_pool_id: str | None = None,
+        developer_provided_identity_id: str | None = None,
+        custom_role_arn: str | None = None,
+        region: str | None = None,
+    ) -> SessionStatus:
+        """Exchange ``token`` at a Cognito identity pool and make that the notebook's identity, as Amplify does.
+
+        ``token`` is a string, or a callable that is asked again at each refresh.  ``identity_pool_id`` and ``region``
+        come from the default profile where they are not given.  Raises InvalidStateError while signed in through a
+        user pool, ConfigurationError without a pool; no AWS call is made then.
+        """
+        source = VariableSource.holding(token)
+        del token
+        if self._is_user_pool_sign_in():
+            raise InvalidStateError(
+                "A Cognito user pool signed you in, and it cannot be combined with another provider's token.",
+                fix="Run %federate clear first.",
+            )
+        selected = self._load_configuration().identity_pool(
+            identity_pool_id=identity_pool_id,
+            provider=provider,
+            identity_id=developer_provided_identity_id,
+            custom_role_arn=custom_role_arn,
+            region=region,
+        )
+        return self._sign_in(selected, source, prompt)
+
+    def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
+        """A boto3.Session over a further identity, signed in with the profile ``name``.
+
+        It lives beside the notebook's own and is refreshed and cleared with it; boto3's default session and the
+        environment are left alone.  Asked for again, it is the same identity.
+        """
+        selected = self._load_configuration().profile(name)
+        beside = self._beside.get(name)
+        if beside is None or beside.profile != selected or beside.session.status().sign_in == "needs_you":
+            earlier = beside
+            session = self._signed_in(selected, self._make_source(selected, _notebook()), prompt, earlier)
+            with self._lock:
+                live = self._beside_live.setdefault(name, LiveCredentials())
+                live.follow(session)
+                beside = self._beside[name] = _Identity(selected, session, live)
+            if earlier is not None:
+                earlier.session.close()
+        return session_over(beside.live, region=selected.region)
+
+    def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
+        before = self._current
+        session = self._signed_in(profile, source, prompt, before)
+        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
+        notice = "" if before is None else _what_followed(before.profile, profile)
+        return self._noted(self.status(), *([notice] if notice else []))
+
+    def _signed_in(
+        self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None
+    ) -> FederatedSession:
+        """A session that holds credentials; nothing of it is left where the sign-in fails or is interrupted."""
+        session = self._make_session(source, self._make_exchange(profile), identity=_identity_to_keep(before, profile))
+        try:
+            session.login(prompt)
+        except BaseException:
+            session.close()
+            raise
+        return session
+
+    def _become(self, identity: _Identity) -> None:
+        """Make ``identity`` the notebook's own: one step for every client that holds the live credentials."""
+        with self._lock:
+            before, self._current, self._account_id = self._current, identity, None
+            self._live.follow(identity.session)
+            try:
+                self._deliver(identity.profile.region)
+            except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
+                self._current = before
+                self._withdraw() if before is None else self._live.follow(before.session)
+                identity.session.close()
+                raise DeliveryError(
+                    f"Signed in, but boto3 could not be given the credentials: {type(error).__name__}: {error}.",
+                    fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
+                ) from error.with_traceback(None)
+        identity.session.subscribe(self._forward)
+        self._report("federated")
+        if before is not None:
+            before.session.close()
+
+    def _deliver(self, region: str | None) -> None:
+        self._environment.put_aside()  # first: AWS_PROFILE may name what is not there, and then boto3 does nothing
+        self._boto3.install(self._live)
+        if region is not None and self._boto3.region() is None:
+            self._environment.lend_region(region)
+
+    def _withdraw(self) -> None:
+        self._live.clear()
+        self._boto3.remove()
+        self._environment.give_back()
+
+    # While signed in
+
+    def refresh(self, *, prompt: Prompt) -> SessionStatus:
+        """Renew every identity's credentials now.  Raises TokenError or ExchangeError; what is still valid stays."""
+        self._signed_in_now().session.refresh(prompt)
+        for beside in list(self._beside.values()):
+            beside.session.refresh(prompt)
+        return self.status()
+
+    def status(self) -> SessionStatus:
+        """What is known without asking anybody."""
+        current = self._current
+        return SessionStatus() if current is None else self._whole(current.session.status())
+
+    def whoami(self) -> CallerIdentity:
+        """Who AWS says you are; one call, STS GetCallerIdentity."""
+        current = self._signed_in_now()
+        answer = caller_identity(current.live, region=current.profile.region)
+        self._account_id = answer["Account"]
+        return CallerIdentity(
+            account=answer["Account"],
+            arn=answer["Arn"],
+            user_id=answer["UserId"],
+            subject=current.session.status().subject,
+        )
+
+    def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
+        """Amplify's view of the session: cached credentials, renewed where they have expired or it is forced."""
+        current = self._current
+        if current is None:
+            return AuthSession(is_federated=False)
+        if force_refresh:
+            current.session.refresh()
+        credentials = current.session.credentials()
+        return AuthSession(
+            is_federated=True,
+            identity_id=credentials.identity_id,
+            credentials=credentials,
+            expires_at=credentials.expires_at,
+        )
+
+    def get_current_user(self) -> CurrentUser:
+        """The user-pool user.
+
+        Raises LoginRequiredError signed out, InvalidStateError while the identity comes from elsewhere.
+        """
+        current = self._signed_in_now()
+        token = current.session.token
+        if token is None or not self._is_user_pool_sign_in():
+            raise InvalidStateError(
+                "You are federated to an identity pool or a role, and no user pool knows you.",
+                fix="Use jf.whoami() for who AWS says you are, or %federate clear and sign in through the user pool.",
+            )
+        return CurrentUser(user_id=token.subject or "", username=token.name or "")
+
+    def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
+        """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
+        with self._lock:
+            self._subscribers = (*self._subscribers, subscriber)
+
+        def unsubscribe() -> None:
+            with self._lock:
+                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
+
+        return unsubscribe
+
+    # Signing out
+
+    def clear(self, *, sign_out: bool = False, profile: str | None = None) -> SessionStatus:
+        """Drop every identity, or only that of ``profile``; clients that hold it refuse from then on.
+
+        Local: the provider's own session goes on.  Where nothing is signed in, nothing happens.
+        """
+        cleared = _uninterrupted(lambda: self._clear(profile))
+        if not cleared:
+            return self._noted(self.status(), "There was nothing to clear.")
+        notices = ["Cleared: clients that held the AWS session refuse from now on. %federate signs in again."]
+        if sign_out:
+            notices.append("The token was given to the notebook, so the provider's session ends only where it began.")
+        else:
+            notices.append("Your sign-in at the provider goes on; what another tool has copied lives until it expires.")
+        return self._noted(self.status(), *notices)
+
+    def _clear(self, profile: str | None) -> bool:
+        with self._lock:
+            current = self._current
+            ends = current if current is not None and profile in (None, current.profile.name) else None
+            beside = [name for name in self._beside if profile in (None, name)]
+            sessions = [self._beside[name].session for name in beside]
+            for name in beside:
+                self._beside.pop(name).live.clear()
+            if ends is not None:
+                self._current = self._account_id = None
+                self._withdraw()
+                sessions.append(ends.session)
+        for session in sessions:
+            session.close()
+        if ends is not None:
+            self._report("cleared")
+        return bool(sessions)
+
+    # Odds of the above
+
+    def _signed_in_now(self) -> _Identity:
+        current = self._current
+        if current is None:
+            raise LoginRequiredError("Nobody is signed in to AWS in this notebook.", fix="Run %federate to sign in.")
+        return current
+
+    def _is_user_pool_sign_in(self) -> bool:
+        return self._current is not None and self._current.profile.source == "cognito-user-pool"
+
+    def _whole(self, status: SessionStatus) -> SessionStatus:
+        """A session's status with what only the kernel knows."""
+        current = self._current
+        if current is None:
+            return status
+        profile = current.profile
+        notices = status.notices
+        if profile.identity_pool_id is not None and profile.role_arn is None:
+            notices = (
+                *notices,
+                "CloudTrail will not name you: a Cognito session is called CognitoIdentityCredentials.",
+            )
+        return replace(
+            status,
+            profile=profile.name,
+            provider=status.provider or profile.provider,
+            account_id=status.account_id or self._account_id,
+            set_aside=self._environment.set_aside,
+            notices=notices,
+        )
+
+    def _noted(self, status: SessionStatus, *notices: str) -> SessionStatus:
+        return replace(status, notices=(*notices, *status.notices))
+
+    def _forward(self, event: str, status: SessionStatus) -> None:
+        """Called from the notifier: pass a session's event on with the whole status."""
+        if event in {"federated", "cleared"}:  # those of the kernel are reported by the kernel's own steps
+            return
+        whole = self._whole(status)
+        for subscriber in self._subscribers:
+            subscriber(event, whole)
+
+    def _report(self, event: str) -> None:
+        status = self.status()
+        for subscriber in self._subscribers:
+            background.shared.notify(lambda subscriber=subscriber: subscriber(event, status))  # type: ignore[misc]
+
+
+def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdToken, str] | None:
+    """The identity of the session before, if the new one asks the same pool for the same provider."""
+    if before is None or profile.identity_id is not None:  # a developer-provided id wins over a known one
+        return None
+    identity = before.session.identity
+    same_pool = before.profile.identity_pool_id == profile.identity_pool_id
+    same_provider = before.profile.provider == profile.provider or (identity is not None and identity[0].is_jwt)
+    return identity if same_pool and same_provider else None
+
+
+def _what_followed(before: Profile, after: Profile) -> str:
+    if before.name == after.name:
+        return ""
+    return (
+        f"The notebook's identity changed from {before.title} to {after.title}: clients, sessions and the default "
+        "session that followed the first act with the second from now on."
+    )
+
+
+def _notebook() -> Mapping[str, Any]:
+    """The notebook's variables: IPython makes its namespace the module __main__."""
+    return vars(sys.modules["__main__"])
+
+
+def _uninterrupted(step: Callable[[], T]) -> T:
+    """Do ``step`` whole: on a thread, where no KeyboardInterrupt lands; an interrupt is raised when it is done."""
+    with ThreadPoolExecutor(1, "jupyter-federation-step") as executor:
+        return executor.submit(step).result()
+
+
+# The calls of the public package: one federation for each process.
+
+
+@contextlib.contextmanager
+def _errors_without_frames() -> Iterator[None]:
+    """Let an error out without the frames behind it, which hold what was being worked on."""
+    try:
+        yield
+    except FederationError as error:
+        error.__context__ = None
+        raise error.with_traceback(None) from error.__cause__

@@ -1,0 +1,187 @@
+"""What runs in the background: the clock, the one scheduling thread, attempts that may be given up on, and forks.
+
+A `Refresher` looks after sessions: one daemon thread sleeps until the next of them is due and calls its ``tick()``.
+Work that may hang (a token source, a request) never runs on that thread: each attempt has a short-lived daemon
+thread of its own, so that one that hangs for ever costs a thread and nothing else.  Subscribers are called on a
+third thread, in order, so that a slow one delays no refresh.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import queue
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import Protocol
+
+from jupyter_federation.errors import FederationError
+
+log = logging.getLogger(__name__)
+
+LONGEST_SLEEP = 30.0
+"""Seconds.  A laptop that wakes up is noticed at the latest after this time, whatever its timers did meanwhile."""
+
+
+class Clock(Protocol):
+    """Two readings of time, together a parameter of everything that waits."""
+
+    def now(self) -> datetime:
+        """The wall clock, UTC: for what is shown and compared with other machines."""
+        ...
+
+    def elapsed(self) -> float:
+        """Seconds since some fixed moment, never set back: for how long credentials live.  A laptop's sleep counts."""
+        ...
+
+
+if hasattr(time, "CLOCK_BOOTTIME"):  # Linux: counts sleep, and nobody can set it
+
+    def _elapsed() -> float:
+        return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+elif hasattr(time, "CLOCK_MONOTONIC"):  # macOS: this one counts sleep there, time.monotonic() does not
+
+    def _elapsed() -> float:
+        return time.clock_gettime(time.CLOCK_MONOTONIC)
+
+else:  # Windows has no clock of that kind that Python reaches; the wall clock at least sees sleep
+    _elapsed = time.time
+
+
+class SystemClock:
+    """This machine's clocks."""
+
+    elapsed = staticmethod(_elapsed)
+
+    def now(self) -> datetime:
+        """The wall clock, UTC."""
+        return datetime.now(timezone.utc)
+
+
+class Attempt:
+    """One run of a piece of work, which somebody may wait for and anybody may stop waiting for."""
+
+    __slots__ = ("deadline", "done", "error", "thread")
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline  # on the clock's elapsed(), seconds
+        self.done = threading.Event()
+        self.error: FederationError | None = None  # what it failed with, set before done
+        self.thread: threading.Thread | None = None  # where it runs, once it does
+
+
+class Scheduled(Protocol):
+    """What a refresher looks after."""
+
+    def tick(self) -> float:
+        """Do what is due, without blocking; the seconds until it wants to be called again."""
+        ...
+
+    def forked(self) -> None:
+        """Called in a forked child, before anything else runs: locks and attempts of the parent are dead here."""
+        ...
+
+
+class Refresher:
+    """The background of a process.  Its threads start when there is something to do."""
+
+    def __init__(self) -> None:
+        self._scheduled: weakref.WeakSet[Scheduled] = weakref.WeakSet()
+        self._reset()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _reset(self) -> None:
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._notifier: threading.Thread | None = None
+        self._notices: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+
+    def add(self, scheduled: Scheduled) -> None:
+        """Look after ``scheduled`` until it is removed or nobody else holds it."""
+        with self._lock:
+            self._scheduled.add(scheduled)
+            if self._thread is None:
+                self._thread = _daemon("refresher", self._run)
+        self._woken.set()
+
+    def remove(self, scheduled: Scheduled) -> None:
+        """Look after ``scheduled`` no longer."""
+        with self._lock:
+            self._scheduled.discard(scheduled)
+
+    def wake(self) -> None:
+        """Ask everything that is scheduled again when it is due: something changed."""
+        self._woken.set()
+
+    def start(self, attempt: Attempt, work: Callable[[], None]) -> None:
+        """Run ``work`` on a thread of its own; ``attempt.done`` is set when it ends, however it ends."""
+
+        def run() -> None:
+            attempt.thread = threading.current_thread()
+            try:
+                work()
+            finally:
+                attempt.done.set()
+
+        _daemon("attempt", run)
+
+    def wait(self, attempt: Attempt, seconds: float) -> bool:
+        """Whether ``attempt`` ended within ``seconds``."""
+        return attempt.done.wait(seconds)
+
+    def notify(self, notice: Callable[[], None]) -> None:
+        """Call ``notice`` soon, after all earlier ones; what it raises is logged by its type."""
+        with self._lock:
+            if self._notifier is None:
+                self._notifier = _daemon("notifier", self._run_notices)
+        self._notices.put(notice)
+
+    def _run(self) -> None:
+        while True:
+            self._woken.clear()  # before the question, so that a change during it is not slept through
+            with self._lock:
+                scheduled = list(self._scheduled)
+                if not scheduled:
+                    self._thread = None  # ends here; the next add() starts another
+                    return
+            pause = min(_ticked(each) for each in scheduled)
+            del scheduled  # a session that nobody else holds can go while this thread sleeps
+            self._woken.wait(max(0.0, min(pause, LONGEST_SLEEP)))
+
+    def _run_notices(self) -> None:
+        while True:
+            try:
+                self._notices.get()()
+            except Exception as error:  # noqa: BLE001 - a subscriber's fault stays its own
+                log.warning("a subscriber raised %s", type(error).__name__)
+
+    def _forked(self) -> None:
+        """Fresh locks and threads: those of the parent do not exist in the child."""
+        self._reset()
+        for each in list(self._scheduled):
+            each.forked()
+            self.add(each)
+
+
+def _ticked(scheduled: Scheduled) -> float:
+    try:
+        return scheduled.tick()
+    except Exception as error:  # noqa: BLE001 - the one thread must outlive a fault in one session
+        log.warning("a session's tick raised %s", type(error).__name__)
+        return LONGEST_SLEEP
+
+
+def _daemon(name: str, target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name=f"jupyter-federation-{name}", daemon=True)
+    thread.start()
+    return thread
+
+
+shared = Refresher()
+"""The refresher of this process."""

@@ -1,0 +1,111 @@
+"""What a screen may know of a session, and how a notebook shows it."""
+
+from __future__ import annotations
+
+import html
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime, timezone
+from typing import Literal
+
+CredentialsState = Literal["none", "valid", "expired"]
+SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SessionStatus:
+    """A session at one moment; it holds no secret.
+
+    Displayed, it shows profile, state, times and names of variables only, because what a notebook displays is saved
+    with it.  Person, account, role and identity are attributes.  Times are UTC.
+    """
+
+    credentials: CredentialsState = "none"
+    sign_in: SignInState = "none"
+    refreshing: bool = False
+    is_federated: bool = False
+    profile: str | None = None
+    provider: str | None = None
+    subject: str | None = None
+    identity_id: str | None = None
+    role_arn: str | None = None
+    account_id: str | None = None
+    access_key_suffix: str | None = None
+    sign_in_expires_at: datetime | None = None
+    credentials_expire_at: datetime | None = None
+    set_aside: tuple[str, ...] = ()
+    last_error: str | None = None
+    notices: tuple[str, ...] = ()
+
+    def to_json(self) -> str:
+        """The status as a JSON object; times are epoch milliseconds."""
+        return json.dumps(asdict(self), default=lambda value: round(value.timestamp() * 1000))
+
+    def __str__(self) -> str:
+        """The lines that text/plain shows."""
+        return "\n".join(self._lines(datetime.now(timezone.utc)))
+
+    def _repr_pretty_(self, printer: object, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
+        printer.text("SessionStatus(…)" if cycle else str(self))  # type: ignore[attr-defined]
+
+    def _repr_html_(self) -> str:
+        headline, *rest = (html.escape(line) for line in self._lines(datetime.now(timezone.utc)))
+        for moment in (self.credentials_expire_at, self.sign_in_expires_at):
+            if moment is not None:
+                shown = _moment(moment)
+                headline = headline.replace(shown, _time_tag(moment, shown))
+                rest = [line.replace(shown, _time_tag(moment, shown)) for line in rest]
+        colour = {"valid": "success", "expired": "error", "none": "info"}[self.credentials]
+        if self.sign_in == "needs_you" and self.credentials == "valid":
+            colour = "warn"
+        return (
+            f'<div class="jf-status" style="border-left: 4px solid var(--jp-{colour}-color1, currentColor); '
+            'padding: 4px 12px; font-variant-numeric: tabular-nums">'
+            f"<strong>{headline}</strong>" + "".join(f"<div>{line}</div>" for line in rest) + "</div>"
+        )
+
+    def _lines(self, now: datetime) -> list[str]:
+        lines = [self._headline(now)]
+        if self.refreshing:
+            lines.append("Renewing the AWS credentials now.")
+        if self.is_federated:
+            lines.append(self._renewal())
+        if self.set_aside:
+            lines.append(f"Set aside while signed in, given back on clear: {', '.join(self.set_aside)}.")
+        lines += self.notices
+        if self.last_error:
+            lines.append(f"Last error: {self.last_error}")
+        return lines
+
+    def _headline(self, now: datetime) -> str:
+        profile = f" with the federation profile {self.profile!r}" if self.profile else ""
+        if self.credentials_expire_at is None:
+            return "Not signed in to AWS. Run %federate to sign in."
+        until = _moment(self.credentials_expire_at)
+        if self.credentials == "expired":
+            return f"Signed in to AWS{profile}, but the credentials expired at {until}."
+        left = max(0, round((self.credentials_expire_at - now).total_seconds()))
+        return f"Signed in to AWS{profile}: credentials until {until} ({_duration(left)} left)."
+
+    def _renewal(self) -> str:
+        if self.sign_in == "needs_you":
+            return "The sign-in has ended: run %federate to sign in again. Clients that you hold go on with it."
+        if self.sign_in == "not_renewable":
+            until = f" and ends at {_moment(self.sign_in_expires_at)}" if self.sign_in_expires_at else ""
+            return f"The token behind it cannot be renewed{until}: have a fresh one ready by then."
+        return "Renewed in the background while the notebook runs."
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def _time_tag(moment: datetime, shown: str) -> str:
+    return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{shown}</time>'
+
+
+def _duration(seconds: int) -> str:
+    if seconds < 120:  # noqa: PLR2004 - two minutes, below which seconds matter
+        return f"{seconds} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004 - the same in hours
