@@ -18,14 +18,14 @@ _NO_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 class TokenRefusedError(Exception):
     """A token is no good; ``reason`` is one of the six words below, and each service has its own sentence for it.
 
-    ``malformed``, ``no audience``, ``signature``, ``expired``, ``audience``, ``unreachable`` (the issuer's keys).
-    ``now`` and ``exp`` are seconds since the epoch, given with ``expired``.
+    ``malformed``, ``incomplete`` (facts: claim), ``signature``, ``expired`` (facts: now and exp, in seconds since the
+    epoch), ``audience``, ``unreachable`` (the issuer's keys).
     """
 
-    def __init__(self, reason: str, *, now: int = 0, exp: int = 0) -> None:
+    def __init__(self, reason: str, **facts: object) -> None:
         super().__init__(reason)
         self.reason = reason
-        self.times = {"now": now, "exp": exp}
+        self.facts = facts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,14 +57,15 @@ class OpenIdProvider:
     def verify(self, token: str, *, now: datetime, grace: timedelta) -> dict[str, Any]:
         """The claims of ``token``; TokenRefusedError where AWS would not take it.  The caller has compared ``iss``."""
         claims = unverified_claims(token)
-        if "aud" not in claims:
-            raise TokenRefusedError("no audience")
+        for claim in ("aud", "sub", "exp"):
+            if claim not in claims:
+                raise TokenRefusedError("incomplete", claim=claim)
         try:
             key = self._key(jwt.get_unverified_header(token).get("kid", ""))
             jwt.decode(token, key, algorithms=_ALGORITHMS, options={"verify_aud": False, "verify_exp": False})
         except jwt.PyJWTError:
             raise TokenRefusedError("signature") from None
-        exp, at = int(claims.get("exp", 0)), int(now.timestamp())
+        exp, at = int(claims["exp"]), int(now.timestamp())
         if exp + grace.total_seconds() <= at:
             raise TokenRefusedError("expired", now=at, exp=exp)
         audience = claims.get("azp") or claims["aud"]
