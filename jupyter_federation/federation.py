@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_federation import refresher as background
+from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Profile, load
 from jupyter_federation.credentials import AwsCredentials, Exchange
-from jupyter_federation.delivery.boto3 import Boto3Delivery
+from jupyter_federation.delivery.boto3 import Boto3Delivery, caller_identity, session_over
 from jupyter_federation.delivery.environment import EnvironmentDelivery
 from jupyter_federation.delivery.live import LiveCredentials
 from jupyter_federation.errors import (
@@ -23,11 +27,16 @@ from jupyter_federation.errors import (
     LoginRequiredError,
 )
 from jupyter_federation.federated_session import FederatedSession, Subscriber
+from jupyter_federation.notebook_prompt import NotebookPrompt
+from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 if TYPE_CHECKING:
     import boto3
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,7 +64,7 @@ class CallerIdentity:
     account: str
     arn: str
     user_id: str
-    subject: str | None = field(default=None)
+    subject: str | None = None
 
     def __str__(self) -> str:
         person = f"{self.subject} is " if self.subject else ""
@@ -80,16 +89,15 @@ class Federation:
         self,
         *,
         load_configuration: Callable[[], Configuration] = load,
-        make_source: Callable[[Profile, Mapping[str, Any]], TokenSource],
-        make_exchange: Callable[[Profile], Exchange],
+        make_source: Callable[[Profile, Mapping[str, Any]], TokenSource] = source_of,
+        make_exchange: Callable[[Profile], Exchange] = exchange_of,
         make_session: Callable[..., FederatedSession] = FederatedSession,
-        environment: EnvironmentDelivery | None = None,
     ) -> None:
         self._load_configuration = load_configuration
         self._make_source = make_source
         self._make_exchange = make_exchange
         self._make_session = make_session
-        self._environment = environment or EnvironmentDelivery()
+        self._environment = EnvironmentDelivery()
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
         self._current: _Identity | None = None
@@ -124,28 +132,37 @@ class Federation:
         prompt: Prompt,
         identity_pool_id: str | None = None,
         developer_provided_identity_id: str | None = None,
-        custom_role_arn: str | None = None,
-        region: str | None = None,
+        **options: object,
     ) -> SessionStatus:
         """Exchange ``token`` at a Cognito identity pool and make that the notebook's identity, as Amplify does.
 
-        ``token`` is a string, or a callable that is asked again at each refresh.  ``identity_pool_id`` and ``region``
-        come from the default profile where they are not given.  Raises InvalidStateError while signed in through a
-        user pool, ConfigurationError without a pool; no AWS call is made then.
+        ``token`` is a string, or a callable that is asked again at each refresh.  ``identity_pool_id`` comes from the
+        default profile, with its region, where it is not given; ``options`` are further profile keys.  Raises
+        InvalidStateError while signed in through a user pool, ConfigurationError without a pool: no AWS call then.
         """
         source = VariableSource.holding(token)
-        del token
         if self._is_user_pool_sign_in():
             raise InvalidStateError(
-                "A Cognito user pool signed you in, and it cannot be combined with another provider's token.",
+                "A Cognito user pool signed you in, and that cannot be combined with another provider's token.",
                 fix="Run %federate clear first.",
             )
-        selected = self._load_configuration().identity_pool(
-            identity_pool_id=identity_pool_id,
+        configuration = self._load_configuration()
+        if identity_pool_id is None:
+            default = configuration.profiles.get(configuration.default_profile or "", Profile())
+            identity_pool_id = default.identity_pool_id
+            options.setdefault("region", default.region)
+        if identity_pool_id is None:
+            raise ConfigurationError(
+                "No identity pool is configured: neither the call nor the default federation profile names one.",
+                fix="Give `identity_pool_id` (REGION:UUID), or put it into the default profile.",
+            )
+        selected = configuration.profile(
+            source="var",
+            variable="token",
             provider=provider,
+            identity_pool_id=identity_pool_id,
             identity_id=developer_provided_identity_id,
-            custom_role_arn=custom_role_arn,
-            region=region,
+            **options,
         )
         return self._sign_in(selected, source, prompt)
 
@@ -172,8 +189,9 @@ class Federation:
         before = self._current
         session = self._signed_in(profile, source, prompt, before)
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
-        notice = "" if before is None else _what_followed(before.profile, profile)
-        return self._noted(self.status(), *([notice] if notice else []))
+        if before is None or before.profile == profile:
+            return self.status()
+        return self._noted(self.status(), _what_followed(before.profile, profile))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None
@@ -319,7 +337,7 @@ class Federation:
             self._report("cleared")
         return bool(sessions)
 
-    # Odds of the above
+    # What the above share
 
     def _signed_in_now(self) -> _Identity:
         current = self._current
@@ -379,11 +397,10 @@ def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdTok
 
 
 def _what_followed(before: Profile, after: Profile) -> str:
-    if before.name == after.name:
-        return ""
+    one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
     return (
-        f"The notebook's identity changed from {before.title} to {after.title}: clients, sessions and the default "
-        "session that followed the first act with the second from now on."
+        f"The notebook's identity was {one} and is {other} now: the default session, and every client and session "
+        "that followed it, act with the new one."
     )
 
 
@@ -401,6 +418,9 @@ def _uninterrupted(step: Callable[[], T]) -> T:
 # The calls of the public package: one federation for each process.
 
 
+_kernel = Federation()
+
+
 @contextlib.contextmanager
 def _errors_without_frames() -> Iterator[None]:
     """Let an error out without the frames behind it, which hold what was being worked on."""
@@ -409,3 +429,87 @@ def _errors_without_frames() -> Iterator[None]:
     except FederationError as error:
         error.__context__ = None
         raise error.with_traceback(None) from error.__cause__
+
+
+def federate(profile: str | None = None, **options: object) -> SessionStatus:
+    """Sign in with a federation profile, or with options alone: see `Federation.federate`."""
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.federate(profile, prompt=prompt, **options)
+
+
+def federate_to_identity_pool(
+    token: str | Callable[[], str],
+    provider: str | None = None,
+    *,
+    identity_pool_id: str | None = None,
+    developer_provided_identity_id: str | None = None,
+    **options: object,
+) -> SessionStatus:
+    """Exchange a token at a Cognito identity pool: see `Federation.federate_to_identity_pool`."""
+    if isinstance(token, str):
+        token = Secret(token)  # this frame may be shown in a traceback
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.federate_to_identity_pool(
+            token,
+            provider,
+            prompt=prompt,
+            identity_pool_id=identity_pool_id,
+            developer_provided_identity_id=developer_provided_identity_id,
+            **options,
+        )
+
+
+def session(name: str) -> boto3.Session:
+    """A boto3.Session over a further identity: see `Federation.session`."""
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.session(name, prompt=prompt)
+
+
+def refresh() -> SessionStatus:
+    """Renew the credentials now: see `Federation.refresh`."""
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.refresh(prompt=prompt)
+
+
+def status() -> SessionStatus:
+    """What is known of the session without asking anybody."""
+    return _kernel.status()
+
+
+def whoami() -> CallerIdentity:
+    """Who AWS says you are: see `Federation.whoami`."""
+    with _errors_without_frames():
+        return _kernel.whoami()
+
+
+def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatus:  # noqa: FBT001, FBT002 - the contract
+    """Drop every identity, or that of one profile: see `Federation.clear`."""
+    with _errors_without_frames():
+        return _kernel.clear(sign_out=sign_out, profile=profile)
+
+
+def clear_federation_to_identity_pool() -> SessionStatus:
+    """Amplify's name for `clear`."""
+    return clear()
+
+
+def fetch_auth_session(force_refresh: bool = False) -> AuthSession:  # noqa: FBT001, FBT002 - Amplify's signature
+    """Amplify's view of the session: see `Federation.fetch_auth_session`."""
+    with _errors_without_frames():
+        return _kernel.fetch_auth_session(force_refresh=force_refresh)
+
+
+def get_current_user() -> CurrentUser:
+    """The user-pool user who is signed in: see `Federation.get_current_user`."""
+    with _errors_without_frames():
+        return _kernel.get_current_user()
+
+
+def subscribe(subscriber: Subscriber) -> Callable[[], None]:
+    """Call ``subscriber(event, status)`` at each event: see `Federation.subscribe`."""
+    return _kernel.subscribe(subscriber)
+
+
+def panel() -> None:
+    """The widget panel, which comes with a later release; raises InvalidStateError until then."""
+    raise InvalidStateError("The panel is not built yet.", fix="%federate status shows the same as text.")

@@ -10,6 +10,7 @@ from typing import Any
 
 import boto3
 import botocore.credentials
+import botocore.session
 from botocore.credentials import CredentialProvider, Credentials
 from botocore.signers import RequestSigner
 
@@ -70,6 +71,24 @@ class Boto3Delivery:
         if session.instance_variables().get("profile") is None:  # Session(profile_name=…) means that profile
             resolver.providers.insert(0, _InstalledProvider(self))
         return resolver
+
+
+def session_over(credentials: Credentials, *, region: str | None) -> boto3.Session:
+    """A boto3 session of its own over ``credentials``.
+
+    AWS_PROFILE does not count in it: that names another identity, and one that is not there would break it.
+    """
+    core = botocore.session.Session()
+    core.session_var_map["profile"] = (None, None, None, None)
+    core._credentials = credentials
+    return boto3.Session(botocore_session=core, region_name=region)
+
+
+def caller_identity(credentials: Credentials, *, region: str | None) -> dict[str, Any]:
+    """STS GetCallerIdentity, signed with ``credentials``: ``Account``, ``Arn``, ``UserId``."""
+    session = session_over(credentials, region=region)
+    client = session.client("sts", region_name=session.region_name or "us-east-1")
+    return dict(client.get_caller_identity())
 
 
 def _default_session() -> Any:
