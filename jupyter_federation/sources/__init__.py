@@ -1,0 +1,1 @@
+"""Where tokens come from: one file for each source, named after it."""
