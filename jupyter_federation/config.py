@@ -1,0 +1,285 @@
+"""Federation profiles and the policy, from Jupyter's configuration path.
+
+Read are, in each directory of ``jupyter --paths``, first the files of ``jupyter_federation_config.d/`` in the order of
+their names and then ``jupyter_federation_config.json``, as Jupyter does with its own; the directory that stands first
+wins.  They are merged by profile and key::
+
+    {"Federation": {"default_profile": "research", "profiles": {"research": {...}}, "policy": {...}}}
+
+``"locked": true`` in a profile or in the policy holds against every other directory and against options.  It is
+heeded in system directories: those that Jupyter itself calls system (``/etc/jupyter``, ``/usr/local/etc/jupyter``) or
+environment (``etc/jupyter`` beside the running Python).  Which they are is told by their place, not by their owner:
+inside a container everybody may be root.  A lock is guidance; the boundary is IAM.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+from jupyter_core import paths
+
+from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.options import Option, did_you_mean, option, options_of, read_option, with_settings
+from jupyter_federation.profile import OPTIONS, Profile, check_complete, overlay
+
+__all__ = ["SUBCOMMANDS", "Configuration", "Policy", "Profile", "load"]
+
+SUBCOMMANDS = ("status", "whoami", "refresh", "clear", "panel", "profiles", "doctor", "export")
+"""The words after ``%federate`` that are no profile's name."""
+
+_Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
+
+_NAME = "jupyter_federation_config"
+_MANNER = {"no_browser", "use_device_code", "redirect_port"}  # how, not as whom: a lock leaves them free
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Policy:
+    """What an administrator allows; None: nothing was said.  ``origins`` and ``locked_by`` as in `Profile`."""
+
+    max_session_hours: int | None = option(
+        kind="integer", expects="hours from 1 to 12", bounds=(1, 12), help="The longest life of a role's credentials."
+    )
+    allowed_sign_in: tuple[str, ...] | None = option(
+        kind="list", choices=("browser", "paste", "device-code"), help="The ways to sign in."
+    )
+    endpoint: bool | None = option(
+        kind="flag", expects="true or false", help="Whether other tools may use the loopback endpoint."
+    )
+    export: bool | None = option(kind="flag", expects="true or false", help="Whether credentials may be exported.")
+
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    locked_by: Path | None = field(default=None, compare=False)
+
+
+_POLICY_OPTIONS = options_of(Policy)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Configuration:
+    """What the files say, merged.
+
+    The profiles stand as they were written: `profile` checks that one is complete.  ``directories`` are those that
+    were looked in and ``files`` those that were read, the strongest first.
+    """
+
+    profiles: Mapping[str, Profile] = field(default_factory=dict)
+    default_profile: str | None = None
+    default_profile_from: Path | None = None
+    policy: Policy = field(default_factory=Policy)
+    directories: tuple[Path, ...] = ()
+    files: tuple[Path, ...] = ()
+
+    def profile(self, name: str | None = None, **options: object) -> Profile:
+        """The federation profile ``name`` with ``options`` laid over it, checked; an option that is None is not set.
+
+        Without a name, options that say what takes the token (``identity_pool_id`` or ``role_arn``) stand alone, and
+        any others are laid over the default profile.  Raises ConfigurationError.
+        """
+        given = {
+            key: read_option(OPTIONS, key, value, where="The command")
+            for key, value in options.items()
+            if value is not None
+        }
+        base = self._base(name, given)
+        changed = [key for key, value in given.items() if getattr(base, key) != value and key not in _MANNER]
+        if base.locked_by and changed:
+            raise ConfigurationError(
+                f"The federation profile {base.name!r} is locked by {base.locked_by}, and the command changes "
+                f"{', '.join(changed)}.",
+                fix="Leave that out, or use another profile.",
+            )
+        profile = overlay(base, given, "the command")
+        check_complete(profile)
+        self._check_policy(profile)
+        return profile
+
+    def _base(self, name: str | None, given: Mapping[str, Any]) -> Profile:
+        if name is not None:
+            return self._named(name)
+        if given.keys() & {"identity_pool_id", "role_arn"}:
+            return Profile()
+        if self.default_profile is not None:
+            return self._named(self.default_profile, f", which {self.default_profile_from} makes the default")
+        if given:
+            return Profile()
+        if self.profiles:
+            raise ConfigurationError(
+                "There is no default federation profile.",
+                fix=f"Name one: %federate {' | '.join(self.profiles)}. Or set `default_profile` in {self._own_file}.",
+            )
+        raise ConfigurationError(
+            "There is no federation profile yet.",
+            fix="Without one: %federate --token-file PATH --identity-pool-id POOL, or --role-arn ARN --region REGION "
+            f"in the pool's place. A profile would stand in {self._own_file}.",
+        )
+
+    def _named(self, name: str, why: str = "") -> Profile:
+        if name in self.profiles:
+            return self.profiles[name]
+        there = f"There are: {', '.join(self.profiles)}." if self.profiles else "There is none yet."
+        raise ConfigurationError(
+            f"There is no federation profile {name!r}{why}.",
+            fix=f"{did_you_mean(name, SUBCOMMANDS) or did_you_mean(name, self.profiles) or ''} {there} "
+            f"Looked for in {_NAME}.json and {_NAME}.d/*.json of {', '.join(map(str, self.directories))}.".lstrip(),
+        )
+
+    @property
+    def _own_file(self) -> Path:
+        """Where the user would write a profile."""
+        return Path(paths.jupyter_config_dir()) / f"{_NAME}.json"
+
+    def _check_policy(self, profile: Profile) -> None:
+        hours, seconds = self.policy.max_session_hours, profile.duration_seconds
+        if hours is not None and seconds is not None and seconds > hours * 3600:
+            raise ConfigurationError(
+                f"`duration_seconds` is {seconds}, and `max_session_hours` allows {hours} hours "
+                f"({self.policy.origins['max_session_hours']}).",
+                fix=f"Ask for {hours * 3600} seconds at most.",
+            )
+
+
+def load(directories: Iterable[str | Path] | None = None) -> Configuration:
+    """Read the files; cheap enough for every sign-in, so that an edit counts at once.
+
+    ``directories`` are those of Jupyter's configuration path, the strongest first, unless given.  Raises
+    ConfigurationError for the first thing that is wrong, naming file and key.
+    """
+    if directories is None:
+        directories = paths.jupyter_config_path()
+    looked_in = tuple(dict.fromkeys(Path(each) for each in directories))
+    files: list[Path] = []
+    profiles: dict[str, Profile] = {}
+    policy, default_profile, default_profile_from = Policy(), None, None
+    for directory in reversed(looked_in):
+        for file in _files(directory):
+            files.append(file)
+            section = _section(file)
+            if "default_profile" in section:
+                default_profile, default_profile_from = section["default_profile"], file
+            said = section.get("policy", {})
+            policy = _merged(policy, said, _POLICY_OPTIONS, with_settings, file=file, what="`policy`")
+            for name, said in section.get("profiles", {}).items():
+                before = profiles.get(name, Profile(name=name))
+                what = f"federation profile {name!r}"
+                profiles[name] = _merged(before, said, OPTIONS, overlay, file=file, what=what)
+    for profile in profiles.values():
+        if profile.client_secret is not None and profile.source != "google":
+            raise ConfigurationError(
+                f"{profile.origins['client_secret']}, federation profile {profile.name!r}: `client_secret` is for "
+                '`"source": "google"` alone.',
+                fix="Remove it: no secret belongs in a profile. Register the client as a public one.",
+            )
+    return Configuration(
+        profiles=profiles,
+        default_profile=default_profile,
+        default_profile_from=default_profile_from,
+        policy=policy,
+        directories=looked_in,
+        files=tuple(reversed(files)),
+    )
+
+
+def _files(directory: Path) -> list[Path]:
+    return [*sorted(directory.glob(f"{_NAME}.d/*.json")), *directory.glob(f"{_NAME}.json")]
+
+
+def _section(file: Path) -> dict[str, Any]:
+    """What stands under "Federation", its shape checked down to the profiles' keys."""
+    try:
+        content = json.loads(file.read_text(encoding="utf-8-sig"))
+    except json.JSONDecodeError as error:
+        raise ConfigurationError(
+            f"{file}, line {error.lineno}, column {error.colno}: this is not JSON ({error.msg}).",
+            fix="Mend it; a comma too many and single quotes are the usual causes.",
+        ) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{file} is not UTF-8 text.", fix="Save it as UTF-8.") from None
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}.", fix="Check its permissions.") from error
+    _check_keys(content, ("Federation",), f"{file}")
+    section = _object(content.get("Federation", {}), f"{file}: `Federation`")
+    _check_keys(section, ("default_profile", "profiles", "policy"), f"{file}: `Federation`")
+    if not isinstance(section.get("default_profile", ""), str):
+        raise ConfigurationError(f"{file}: `default_profile` is not a string.", fix="Give a profile's name.")
+    _object(section.get("policy", {}), f"{file}: `policy`")
+    for name, keys in _object(section.get("profiles", {}), f"{file}: `profiles`").items():
+        _object(keys, f"{file}: the federation profile {name!r}")
+        if name in SUBCOMMANDS or not re.fullmatch(r"[^\s-]\S*", name):
+            raise ConfigurationError(
+                f"{file}: a federation profile cannot be called {name!r}.",
+                fix=f"{', '.join(SUBCOMMANDS)} are reserved, and a name has no white space and no leading dash.",
+            )
+    return section
+
+
+def _object(value: Any, what: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise ConfigurationError(f"{what} is not a JSON object.", fix='Write {"key": "value", ...}.')
+    return value
+
+
+def _check_keys(value: Any, known: tuple[str, ...], what: str) -> None:
+    for key in _object(value, what):
+        if key not in known:
+            raise ConfigurationError(
+                f"{what}: there is no key `{key}`.", fix=did_you_mean(key, known) or f"Known: {', '.join(known)}."
+            )
+
+
+def _merged(
+    before: _Settings,
+    keys: Mapping[str, Any],
+    options: Mapping[str, Option],
+    lay_over: Callable[[_Settings, Mapping[str, Any], str], _Settings],
+    *,
+    file: Path,
+    what: str,
+) -> _Settings:
+    """``before`` with what ``file`` says of it laid over it, unless a lock stands between them."""
+    where = f"{file}, {what}"
+    locks = keys.get("locked", False)
+    if not isinstance(locks, bool):
+        raise ConfigurationError(f"{where}: `locked` should be true or false.", fix="Mend or remove it.")
+    if locks and not _is_system(file):
+        raise ConfigurationError(
+            f"{where}: `locked` has no effect here.",
+            fix=f"Remove it; it counts in {' and '.join(_system_directories())}.",
+        )
+    settings = {key: read_option(options, key, value, where=where) for key, value in keys.items() if key != "locked"}
+    if before.locked_by is not None and _directory(before.locked_by) != _directory(file):
+        for key, value in settings.items():
+            if getattr(before, key) != value:
+                raise _locked(where, key, before.locked_by)
+    after = lay_over(before, settings, str(file))
+    if not locks:
+        return after
+    for key, origin in after.origins.items():  # what a weaker file said: the environment may outrank the user
+        if not _is_system(Path(origin)):
+            raise _locked(f"{origin}, {what}", key, file)
+    return replace(after, locked_by=file)
+
+
+def _locked(where: str, key: str, by: Path) -> ConfigurationError:
+    return ConfigurationError(
+        f"{where}: this is locked by {by}, and `{key}` would change it.",
+        fix="Remove that from the file, or write a profile under another name.",
+    )
+
+
+def _directory(file: Path) -> Path:
+    """The directory on Jupyter's path that ``file`` belongs to."""
+    return file.parent.parent if file.parent.name == f"{_NAME}.d" else file.parent
+
+
+def _system_directories() -> list[str]:
+    return [*paths.SYSTEM_CONFIG_PATH, *paths.ENV_CONFIG_PATH]
+
+
+def _is_system(file: Path) -> bool:
+    return _directory(file) in map(Path, _system_directories())

@@ -1,0 +1,218 @@
+"""The one list of what can be set, with AWS's names.
+
+A profile's key (``identity_pool_id``), a magic's option (``--identity-pool-id``) and a Python argument are the same
+thing: a field of `Profile`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.options import Option, option, options_of, with_settings
+
+_SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
+_SOURCES = (*_SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
+_PROVIDERS = (
+    *("google", "amazon", "facebook", "apple", "cognito-user-pool"),
+    *("entra", "oidc", "saml", "developer", "guest"),
+)
+_PATH = {"expects": "a path", "pattern": r"[^\0]+"}
+_URL = {"expects": "an https URL", "pattern": r"https://\S+|http://(?:localhost|127\.0\.0\.1)(?:[:/]\S*)?"}
+_COGNITO_ID = {
+    "expects": "a Cognito id (REGION:UUID)",
+    "pattern": r"[\w-]+:[0-9a-f-]+",
+}  # as in Cognito's API reference
+_ROLE = {"expects": "an IAM role's ARN", "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+"}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Profile:
+    """What one sign-in needs to know: a federation profile, with what the command said laid over it.
+
+    ``name`` is None where the command said everything.  ``origins`` tells for each option that is set which file it
+    came from, or that it came with the command.  ``locked_by`` is the file that locks the profile.
+    """
+
+    name: str | None = None
+
+    source: str | None = option(choices=_SOURCES, help="Where the token comes from.")
+    path: str | None = option(**_PATH, sources=("file",), required=True, help="The file that holds the token.")
+    variable: str | None = option(
+        expects="a variable's name",
+        pattern=r"[^\W\d]\w*",
+        sources=("env", "var"),
+        required=True,
+        help="The environment variable, or the notebook's Python variable, that holds the token.",
+    )
+    tenant: str | None = option(
+        expects="a tenant's id or domain", pattern=r"[\w.-]+", sources=("entra",), required=True, help="Entra's tenant."
+    )
+    authority: str | None = option(
+        **_URL, sources=("entra",), help="Entra's address, where it is not the public cloud's."
+    )
+    issuer: str | None = option(
+        **_URL, sources=("oidc", "cognito-user-pool"), required=True, help="The OpenID provider's issuer."
+    )
+    client_id: str | None = option(
+        expects="a client's id",
+        pattern=r"\S+",
+        sources=_SIGN_INS,
+        required=True,
+        help="The application as it is registered with the provider.",
+    )
+    client_secret: str | None = option(
+        expects="the client's secret",
+        pattern=r"\S+",
+        sources=("google",),
+        secret=True,
+        help="Of a Google desktop client only, where Google documents it as not confidential.",
+    )
+    scopes: tuple[str, ...] | None = option(
+        kind="list",
+        expects="a list of scopes",
+        pattern=r"\S+",
+        sources=_SIGN_INS,
+        help="What to ask the provider for, beside openid.",
+    )
+    redirect_port: int | None = option(
+        kind="integer",
+        expects="a port from 1 to 65535",
+        bounds=(1, 65_535),
+        sources=_SIGN_INS,
+        help="The loopback port that the provider redirects to.",
+    )
+    no_browser: bool | None = option(
+        kind="flag",
+        expects="true or false",
+        sources=_SIGN_INS,
+        help="Show the sign-in's address instead of opening a browser.",
+    )
+    use_device_code: bool | None = option(
+        kind="flag", expects="true or false", sources=_SIGN_INS, help="Sign in by a code typed on another device."
+    )
+    ca_bundle: str | None = option(
+        **_PATH, sources=(*_SIGN_INS, "jupyterhub"), help="The certificates to trust for the provider (PEM)."
+    )
+
+    provider: str | None = option(
+        expects=f"one of {', '.join(_PROVIDERS)}, or a logins key or issuer as it stands",
+        pattern="|".join((*_PROVIDERS, r"\S*[.:/]\S*")),
+        choices=_PROVIDERS,
+        help="Whose token it is; without it, the token's issuer tells.",
+    )
+    identity_pool_id: str | None = option(**_COGNITO_ID, help="The Cognito identity pool that takes the token.")
+    identity_id: str | None = option(
+        **_COGNITO_ID, beside=("identity_pool_id",), help="The Cognito identity to use, where it is known already."
+    )
+    custom_role_arn: str | None = option(
+        **_ROLE, beside=("identity_pool_id",), help="One of several roles that the identity pool's rules allow."
+    )
+    flow: str | None = option(
+        choices=("enhanced", "classic"),
+        beside=("identity_pool_id",),
+        help="Cognito's flow; classic takes the role that you name, by STS.",
+    )
+    role_arn: str | None = option(**_ROLE, help="The role to take with the token by STS.")
+    role_session_name: str | None = option(
+        expects="2 to 64 letters, digits or any of _+=,.@-",
+        pattern=r"[\w+=,.@-]{2,64}",
+        beside=("role_arn", "assume_role_arn"),
+        help="The session's name in CloudTrail.",
+    )
+    duration_seconds: int | None = option(
+        kind="integer",
+        expects="seconds from 900 to 43200",
+        bounds=(900, 43_200),
+        beside=("role_arn",),
+        help="How long the role's credentials live.",
+    )
+    policy: str | None = option(
+        kind="json",
+        expects="a JSON object",
+        beside=("role_arn",),
+        help="A session policy that narrows the role further.",
+    )
+    policy_arns: tuple[str, ...] | None = option(
+        kind="list",
+        expects="a list of IAM policies' ARNs",
+        pattern=r"arn:[\w-]+:iam::(?:\d{12}|aws):policy/\S+",
+        beside=("role_arn",),
+        help="Managed policies that narrow the role further.",
+    )
+    assume_role_arn: str | None = option(
+        **_ROLE, help="One further role to take from there; AWS gives it one hour at most."
+    )
+    region: str | None = option(
+        expects="an AWS region", pattern=r"[a-z]+(?:-[a-z]+)+-\d+", help="Where to sign in to AWS, and where to work."
+    )
+
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+    locked_by: Path | None = field(default=None, compare=False)
+
+
+OPTIONS = options_of(Profile)
+
+
+def overlay(profile: Profile, settings: Mapping[str, Any], origin: str) -> Profile:
+    """``profile`` with ``settings`` laid over it.
+
+    Where they change the source, what only the earlier source could use goes with it: a profile that signs in with
+    Entra takes a token from a file for once without its tenant being in the way.
+    """
+    source = settings.get("source", profile.source)
+    outdated: dict[str, None] = {}
+    if profile.source not in (None, source):
+        outdated = {key: None for key, known in OPTIONS.items() if known.sources and source not in known.sources}
+    return with_settings(profile, {**outdated, **settings}, origin)
+
+
+def check_complete(profile: Profile) -> None:
+    """Raise ConfigurationError where something is missing for a sign-in, or does not go together."""
+    guest = profile.provider == "guest"
+    if guest and profile.source is not None:
+        raise _wrong(profile, "source", "and a guest has no token", "Leave `source` out, or name another provider.")
+    if not guest and profile.source is None:
+        raise ConfigurationError(
+            f"{_title(profile)}: there is no `source`, so nothing says where the token comes from.",
+            fix="Add --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt, or `source` in Python.",
+        )
+    if profile.identity_pool_id is None and profile.role_arn is None:
+        raise ConfigurationError(
+            f"{_title(profile)}: there is neither `identity_pool_id` nor `role_arn`, so nothing takes the token.",
+            fix="Add `identity_pool_id` (Cognito), or `role_arn` with `region` (STS).",
+        )
+    for key, known in OPTIONS.items():
+        _check_company(profile, key, known)
+    if profile.flow == "classic":
+        if profile.role_arn is None:
+            raise _wrong(profile, "flow", "which needs `role_arn` too", "Add it, or leave `flow` out.")
+        if profile.custom_role_arn is not None:
+            raise _wrong(profile, "custom_role_arn", "and the classic flow takes `role_arn`", "Leave one of them out.")
+    elif profile.identity_pool_id is not None and profile.role_arn is not None:
+        both = f"and `identity_pool_id` ({profile.origins['identity_pool_id']}) as well"
+        raise _wrong(profile, "role_arn", both, 'Leave one of them out, or add `"flow": "classic"` (--flow classic).')
+
+
+def _check_company(profile: Profile, key: str, known: Option) -> None:
+    """Whether ``key`` is there if the source requires it, and only in the company that it belongs to."""
+    if getattr(profile, key) is None:
+        if known.required and profile.source in known.sources:
+            raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it: {known.expects}.")
+        return
+    if known.sources and profile.source not in known.sources:
+        raise _wrong(profile, key, f"and it is for {' and '.join(known.sources)} alone", "Leave it out.")
+    if known.beside and all(getattr(profile, other) is None for other in known.beside):
+        raise _wrong(profile, key, f"and it goes with `{'` or `'.join(known.beside)}` only", "Leave it out.")
+
+
+def _title(profile: Profile) -> str:
+    return "The sign-in" if profile.name is None else f"The federation profile {profile.name!r}"
+
+
+def _wrong(profile: Profile, key: str, why: str, fix: str) -> ConfigurationError:
+    """What is wrong with ``key``, and where it was said."""
+    return ConfigurationError(f"{_title(profile)} says `{key}` ({profile.origins[key]}), {why}.", fix=fix)

@@ -1,0 +1,58 @@
+"""The federation profiles as a small table, for a notebook and for a terminal."""
+
+from __future__ import annotations
+
+import html
+from pathlib import Path
+
+from jupyter_federation.config import Configuration
+from jupyter_federation.profile import Profile
+
+_HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
+
+
+class ProfileTable:
+    """Displays a configuration's profiles; of a role it shows the name, not the account."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._rows = [
+            (
+                f"{name} (default)" if name == configuration.default_profile else name,
+                profile.source or "",
+                _destination(profile),
+                profile.region or "",
+                ", ".join(map(_short, dict.fromkeys(profile.origins.values())))
+                + (" (locked)" * bool(profile.locked_by)),
+            )
+            for name, profile in configuration.profiles.items()
+        ]
+        self._empty = f"No federation profile in {', '.join(_short(str(each)) for each in configuration.directories)}."
+
+    def __repr__(self) -> str:
+        if not self._rows:
+            return self._empty
+        widths = [max(map(len, column)) for column in zip(_HEADINGS, *self._rows, strict=True)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+            for row in (_HEADINGS, *self._rows)
+        )
+
+    def _repr_html_(self) -> str:
+        if not self._rows:
+            return f"<p>{html.escape(self._empty)}</p>"
+        head = "".join(f"<th>{each}</th>" for each in _HEADINGS)
+        body = "".join(
+            "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _destination(profile: Profile) -> str:
+    pool = f"identity pool {profile.identity_pool_id}" if profile.identity_pool_id else ""
+    role = f"role {profile.role_arn.rpartition('/')[2]}" if profile.role_arn else ""
+    return ", ".join(filter(None, (pool, role)))
+
+
+def _short(path: str) -> str:
+    home = str(Path.home())
+    return f"~{path.removeprefix(home)}" if path.startswith(home) else path
