@@ -1,0 +1,271 @@
+"""``%federate``: parses a line, calls `jupyter_federation.federation`, and returns what displays itself.
+
+Loading costs next to nothing, so whatever reads files or knows AWS is imported when a line needs it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import sys
+from collections import deque
+from collections.abc import Iterable
+from typing import Any
+
+from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.core.magic import no_var_expand
+
+from jupyter_federation.errors import ConfigurationError, InvalidStateError
+from jupyter_federation.redaction import MASK, holds_a_token, without_tokens
+
+# Options that say in one word where the token comes from: the source, and the key that takes their value.
+_TOKEN_OPTIONS = {
+    "--token-file": ("file", "path"),
+    "--token-env": ("env", "variable"),
+    "--token-var": ("var", "variable"),
+    "--token-prompt": ("prompt", None),
+}
+_NOT_YET = {
+    "panel": "%federate status shows how the sign-in stands.",
+    "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
+    "export": "What runs in this notebook, and what it starts, has the credentials without it.",
+}
+_TOKEN_ON_THE_LINE = re.compile(
+    r"(--(?:[\w-]+-)?token)(?:\s*=\s*|\s+|$)\S*"
+)  # --token, --id-token, ...; not --token-file
+_OPTION_AND_EQUALS = re.compile(r"(--[\w-]+)=")
+_COMPLETED_LINE = re.compile(r"\s*(?:[\w.,\s]+=\s*)?%federate\s+(.*)")
+_MAGIC = "federate"
+
+
+def register(shell: InteractiveShell) -> None:
+    """Put ``%federate`` into ``shell``, complete it, and keep tokens on its line out of the history."""
+    unregister(shell)
+    FederateMagic(shell).install()
+
+
+def unregister(shell: InteractiveShell) -> None:
+    """Take ``%federate`` out of ``shell`` and clear what is signed in; without it, nothing happens."""
+    magic = shell.magics_manager.magics["line"].get(_MAGIC)
+    if magic is None:
+        return
+    magic.__self__.remove()
+    federation = sys.modules.get("jupyter_federation.federation")
+    if federation is not None:  # otherwise nobody has signed in
+        federation.clear()
+
+
+class FederateMagic:
+    """``%federate`` in one shell, with its completion and its guard over the history."""
+
+    def __init__(self, shell: InteractiveShell) -> None:
+        self._shell: Any = shell  # IPython's own annotations have gaps
+        self._history: Any = shell.history_manager
+        self._plain_store_inputs = self._history.store_inputs
+
+    def install(self) -> None:
+        """Hook into the shell."""
+        self._shell.register_magic_function(self.federate, magic_kind="line", magic_name=_MAGIC)
+        self._shell.Completer.custom_matchers.append(self.complete)
+        self._history.store_inputs = self._store_inputs
+
+    def remove(self) -> None:
+        """Leave the shell as it was."""
+        del self._shell.magics_manager.magics["line"][_MAGIC]
+        self._shell.Completer.custom_matchers.remove(self.complete)
+        if self._history.store_inputs == self._store_inputs:  # else somebody has wrapped it since
+            self._history.store_inputs = self._plain_store_inputs
+
+    @no_var_expand
+    def federate(self, line: str) -> Any:
+        """Sign in to AWS with the login you already have, and see to it that it stays so.
+
+        %federate                  with the default federation profile
+        %federate PROFILE          with a named one; options change it for this once
+        %federate --token-file PATH --identity-pool-id POOL
+        %federate --token-env NAME --role-arn ARN --region REGION
+
+        %federate status | whoami | refresh | clear [--sign-out] | panel | profiles | doctor | export
+        %federate --help           every option
+
+        A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
+        variable: a string or a callable) or --token-prompt.  Never write it on the line: the notebook would keep it.
+        """
+        if _shows_a_token(line):
+            raise ConfigurationError(
+                "There is a token on the %federate line, or something that looks like one; it was not used.",
+                fix="Remove it from the cell. It stands in the notebook's source now, so treat it as disclosed and get "
+                "a new one; bring that by --token-file PATH, --token-env NAME or --token-var NAME.",
+            )
+        line = self._shell.var_expand(line, depth=2)  # the frames between: this one and run_line_magic
+        if _shows_a_token(line):
+            raise ConfigurationError(
+                "A $variable or {expression} put a token on the %federate line; it was not used.",
+                fix="Write the variable's bare name: --token-var NAME.",
+            )
+        return _run(_words(line))
+
+    def _store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
+        """Store a cell in the history; IPython does so before the cell runs, hence before a token can be refused."""
+        raw = source if source_raw is None else source_raw
+        self._plain_store_inputs(line_num, _for_history(source), _for_history(raw))
+
+    @context_matcher()  # type: ignore[untyped-decorator]
+    def complete(self, context: CompletionContext) -> dict[str, Any]:
+        """Complete options, subcommands, profiles and values that are words; the rest is IPython's."""
+        found = _COMPLETED_LINE.fullmatch(context.text_until_cursor)
+        if found is None:
+            return {"completions": []}
+        *before, fragment = re.split(r"\s+", found[1])
+        if fragment.startswith("--") and "=" in fragment:
+            option, _, fragment = fragment.partition("=")
+            before.append(option)
+        try:
+            words = _candidates(before, fragment)
+        except Exception:  # noqa: BLE001 - IPython would print a traceback under the person's typing
+            words = ()
+        return {
+            "completions": [SimpleCompletion(text=word, type="magic") for word in words if word.startswith(fragment)],
+            "matched_fragment": fragment,
+            "suppress": True,
+        }
+
+
+def _shows_a_token(line: str) -> bool:
+    return bool(_TOKEN_ON_THE_LINE.search(line)) or holds_a_token(_OPTION_AND_EQUALS.sub(r"\1 ", line))
+
+
+def _for_history(source: str) -> str:
+    """``source`` as it is stored: unchanged, unless it speaks of federate and holds a token."""
+    if _MAGIC not in source or not _shows_a_token(source):
+        return source
+    return without_tokens(_OPTION_AND_EQUALS.sub(r"\1 ", _TOKEN_ON_THE_LINE.sub(rf"\1 {MASK}", source)))
+
+
+def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque[str]:
+    """The words of a line; quotes hold one together, and a backslash in a Windows path is itself."""
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", escape
+    try:
+        return deque(lexer)
+    except ValueError:
+        raise ConfigurationError(
+            "A quote on the %federate line is not closed.", fix="Close it; a lone apostrophe needs double quotes."
+        ) from None
+
+
+def _run(words: deque[str]) -> Any:
+    from jupyter_federation.config import SUBCOMMANDS
+
+    if "--help" in words:
+        sys.stdout.write(_help())
+        return None
+    first = words.popleft() if words and not words[0].startswith("-") else None
+    if first in SUBCOMMANDS:
+        return _run_subcommand(first, words)
+    options = _parse(words)
+    from jupyter_federation import federation
+
+    return federation.federate(first, **options)
+
+
+def _run_subcommand(command: str, words: deque[str]) -> Any:
+    known = ["--sign-out"] if command == "clear" else []
+    if any(word not in known for word in words):
+        raise ConfigurationError(
+            f"%federate {command} takes {' and '.join(known) or 'nothing'} behind it, and there is something else.",
+            fix=f"Type %federate {' '.join([command, *known])}.",
+        )
+    if command in _NOT_YET:
+        raise InvalidStateError(f"%federate {command} is not in this release yet.", fix=_NOT_YET[command])
+    if command == "profiles":
+        from jupyter_federation.config import load
+        from jupyter_federation.profile_table import ProfileTable
+
+        return ProfileTable(load())
+    from jupyter_federation import federation
+
+    return federation.clear(sign_out=bool(words)) if command == "clear" else getattr(federation, command)()
+
+
+def _parse(words: deque[str]) -> dict[str, Any]:
+    """The options, under their keys."""
+    from jupyter_federation.options import did_you_mean
+    from jupyter_federation.profile import OPTIONS
+
+    keys = _keys()
+    parsed: dict[str, Any] = {}
+    while words:
+        name, equals, value = words.popleft().partition("=")
+        if not name.startswith("--"):
+            raise ConfigurationError(
+                "%federate takes one word, a federation profile or a subcommand, and options behind it.",
+                fix="Put a value with spaces into quotes.",
+            )
+        if name not in keys:
+            raise ConfigurationError(
+                f"%federate has no option {name}.", fix=did_you_mean(name, keys) or "%federate --help lists them all."
+            )
+        source, key = _TOKEN_OPTIONS.get(name, (None, keys[name]))
+        if key is None or OPTIONS[key].kind == "flag":
+            if equals:
+                raise ConfigurationError(f"{name} takes no value.", fix=f"Write {name} alone.")
+            said: dict[str, Any] = {} if key is None else {key: True}
+        else:
+            said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind == "list")}
+        if source is not None:
+            said["source"] = source
+        if parsed.get("source", said.get("source")) != said.get("source", parsed.get("source")):
+            raise ConfigurationError(
+                f"{name} is the second word on where the token comes from.", fix="Keep one of them."
+            )
+        parsed |= said
+    return parsed
+
+
+def _value(name: str, words: deque[str], *, several: bool) -> str | list[str]:
+    """What stands behind the option ``name``."""
+    values: list[str] = []
+    while words and not words[0].startswith("--") and (several or not values):
+        values.append(words.popleft())
+    if not values:
+        raise ConfigurationError(f"{name} needs a value.", fix=f"Write {name} VALUE.")
+    return values if several else values[0]
+
+
+def _keys() -> dict[str, str | None]:
+    """Every option as it is typed, with its key."""
+    from jupyter_federation.profile import OPTIONS
+
+    short = {name: key for name, (_, key) in _TOKEN_OPTIONS.items()}
+    return short | {f"--{key.replace('_', '-')}": key for key in OPTIONS}
+
+
+def _candidates(before: list[str], fragment: str) -> Iterable[str]:
+    """What may stand after the words ``before``; nothing where IPython knows better, as with a path."""
+    from jupyter_federation.config import SUBCOMMANDS, load
+    from jupyter_federation.profile import OPTIONS
+
+    if not before and not fragment.startswith("-"):
+        return (*SUBCOMMANDS, *load().profiles)
+    keys = _keys()
+    key = keys.get(before[-1]) if before else None
+    if key is not None and OPTIONS[key].kind != "flag":
+        return OPTIONS[key].choices
+    if before and before[0] in SUBCOMMANDS:
+        return ("--sign-out",) if before == ["clear"] else ()
+    return [option for option in (*keys, "--help") if option not in before]
+
+
+def _help() -> str:
+    from jupyter_federation.profile import OPTIONS
+
+    lines = [
+        "%federate [PROFILE] [options], or %federate SUBCOMMAND",
+        "",
+        *("  " + " ".join((name, *filter(None, [key and key.upper()]))) for name, (_, key) in _TOKEN_OPTIONS.items()),
+        *(f"  --{key.replace('_', '-')}: {option.help} ({option.expects})" for key, option in OPTIONS.items()),
+    ]
+    return "\n".join(lines) + "\n"
