@@ -1,0 +1,87 @@
+"""One further role, assumed with the credentials of a first exchange (AssumeRole).
+
+AWS gives an hour at most where one role assumes another, whatever the role itself allows.  AWS STS API reference,
+AssumeRole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from jupyter_federation.credentials import AwsCredentials
+from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.role_session import (
+    LONGEST_CHAINED_SESSION,
+    check_role_arn,
+    check_session,
+    session_name,
+)
+from jupyter_federation.exchange.sts import sts_region
+from jupyter_federation.tokens import IdToken
+
+if TYPE_CHECKING:
+    from jupyter_federation.exchange.aws_clients import AwsClients
+    from jupyter_federation.exchange.cognito import CognitoExchange
+    from jupyter_federation.exchange.sts import StsExchange
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FurtherRoleSettings:
+    """How to assume one further role.
+
+    ``region`` is where STS is asked; None takes botocore's own.  ``role_session_name`` None names the session after
+    the user.  ``duration_seconds`` None is an hour.  Raises ConfigurationError, naming the setting.
+    """
+
+    assume_role_arn: str
+    region: str | None = None
+    role_session_name: str | None = None
+    duration_seconds: int | None = None
+
+    def __post_init__(self) -> None:
+        check_role_arn(self.assume_role_arn, "assume_role_arn")
+        check_session(self.role_session_name, self.duration_seconds, longest=LONGEST_CHAINED_SESSION)
+
+
+class FurtherRoleExchange:
+    """The first exchange, then AssumeRole signed with its credentials, which are dropped."""
+
+    def __init__(
+        self,
+        first: CognitoExchange | StsExchange,
+        settings: FurtherRoleSettings,
+        clients: AwsClients,
+        *,
+        now: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self._first = first
+        self._settings = settings
+        self._clients = clients
+        self._now = now
+
+    def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:
+        """Credentials of the further role; see `Exchange`.  They keep the Cognito identity of the first."""
+        region = sts_region(self._settings.region, self._clients)
+        first = self._first.exchange(token, identity_id=identity_id)
+        parameters: dict[str, Any] = {
+            "RoleArn": self._settings.assume_role_arn,
+            "RoleSessionName": self._settings.role_session_name or session_name(token),
+        }
+        if self._settings.duration_seconds is not None:
+            parameters["DurationSeconds"] = self._settings.duration_seconds
+        answer = self._clients.call(
+            "sts",
+            "AssumeRole",
+            parameters,
+            region=region,
+            about={"assume_role_arn": self._settings.assume_role_arn, "region": region},
+            signed_by=first,
+        )
+        return credentials_from(answer, operation="AssumeRole", now=self._now(), identity_id=first.identity_id)
+
+    def warm(self) -> None:
+        """Make the clients of the first exchange now.  Raises nothing."""
+        self._first.warm()

@@ -1,0 +1,140 @@
+"""What keeps AWS from being reached, in sentences that say what to change: network, DNS, proxy, certificates."""
+
+from __future__ import annotations
+
+import errno
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from jupyter_federation.errors import ConfigurationError, ExchangeError, FederationError
+from jupyter_federation.exchange.refusals import quoted
+
+if TYPE_CHECKING:
+    from botocore.exceptions import BotoCoreError
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Trouble:
+    """The sentences for botocore's error class ``error`` where the innermost reason matches ``reason``.
+
+    Format strings over ``endpoint``, ``proxy``, ``operation`` and ``reason``.
+    """
+
+    error: str
+    reason: str = ""
+    problem: str
+    fix: str
+    retryable: bool = True
+
+
+_NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN}|{int(socket.EAI_AGAIN)})\]"
+
+_TROUBLES = (
+    _Trouble(
+        error="SSLError",
+        reason="CERTIFICATE_VERIFY_FAILED",
+        problem="The certificate of {endpoint} is not trusted on this machine.",
+        fix="Behind a proxy that opens TLS, set AWS_CA_BUNDLE to the file with its CA certificates (PEM).",
+    ),
+    _Trouble(
+        error="SSLError",
+        problem="There is no TLS connection to {endpoint}: {reason}",
+        fix="Check HTTPS_PROXY and AWS_ENDPOINT_URL: what answers there may speak plain HTTP.",
+    ),
+    _Trouble(
+        error="ProxyConnectionError",
+        problem="The proxy {proxy} does not let the request for AWS through: {reason}",
+        fix="Check HTTPS_PROXY (address, user, password); where AWS is reached without it, list its hosts in NO_PROXY.",
+    ),
+    _Trouble(
+        error="ConnectTimeoutError",
+        problem="{endpoint} did not take the connection in time.",
+        fix="Check the network. Behind a firewall set HTTPS_PROXY; where a proxy is not for AWS, NO_PROXY.",
+    ),
+    _Trouble(
+        error="ReadTimeoutError",
+        problem="{endpoint} took the request and did not answer in time.",
+        fix="It is tried again. If it stays so, check the network and HTTPS_PROXY.",
+    ),
+    _Trouble(
+        error="ConnectionClosedError",
+        problem="{endpoint} closed the connection without an answer.",
+        fix="It is tried again. If it stays so, check HTTPS_PROXY and AWS_ENDPOINT_URL.",
+    ),
+    _Trouble(
+        error="EndpointConnectionError",
+        reason=_NO_NETWORK,
+        problem="There is no network: {endpoint} cannot be reached from this machine.",
+        fix="Connect to the network; it is tried again.",
+    ),
+    _Trouble(
+        error="EndpointConnectionError",
+        reason="gaierror",
+        problem="The name in {endpoint} cannot be resolved (DNS).",
+        fix="Check `region` (of a pool: the start of `identity_pool_id`) and the network; behind a proxy, HTTPS_PROXY.",
+    ),
+    _Trouble(
+        error="EndpointConnectionError",
+        problem="{endpoint} refused the connection.",
+        fix="Check AWS_ENDPOINT_URL if it is set, and the network; behind a proxy, HTTPS_PROXY.",
+    ),
+    _Trouble(
+        error="HTTPClientError",
+        reason="CA certificate|CA bundle",
+        problem="The file of CA certificates that is configured cannot be read.",
+        fix="Correct AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, or ca_bundle in ~/.aws/config).",
+        retryable=False,
+    ),
+    _Trouble(
+        error="BotoCoreError",
+        problem="The request for {operation} could not be sent: {reason}",
+        fix="Check the network, HTTPS_PROXY and AWS_CA_BUNDLE.",
+    ),
+)
+
+
+def unreachable(
+    error: BotoCoreError, *, operation: str, about: Mapping[str, Any], secrets: tuple[str, ...] = ()
+) -> FederationError:
+    """What botocore could not send, or got no answer to, as an error with a sentence of its own.
+
+    A parameter that botocore itself refuses is a ConfigurationError, all else an ExchangeError.  botocore's error is
+    not kept: it, or one inside it, holds the request with the token.
+    """
+    kinds = {each.__name__ for each in type(error).__mro__}
+    if "ParamValidationError" in kinds:
+        return ConfigurationError(
+            f"A setting does not fit {operation}: {quoted(str(error.kwargs.get('report')), secrets)}",
+            fix="Correct the setting that is named.",
+            **about,
+        )
+    *_, innermost = _reasons(error)
+    words = {
+        "endpoint": error.kwargs.get("endpoint_url", "AWS"),
+        "proxy": error.kwargs.get("proxy_url"),
+        "operation": operation,
+        "reason": quoted(f"{type(innermost).__name__}: {innermost}", secrets),
+    }
+    trouble = next(each for each in _TROUBLES if each.error in kinds and re.search(each.reason, words["reason"]))
+    return ExchangeError(
+        trouble.problem.format(**words),
+        fix=trouble.fix.format(**words),
+        retryable=trouble.retryable,
+        operation=operation,
+        reason=words["reason"],
+        **about,
+    )
+
+
+def _reasons(error: BaseException) -> Iterator[BaseException]:
+    """The error and what it wraps, from the outside in: botocore's, urllib3's, the system's."""
+    inner: Any = error
+    seen: list[BaseException] = []
+    while isinstance(inner, BaseException) and inner not in seen:
+        seen.append(inner)
+        yield inner
+        wrapped = getattr(inner, "kwargs", {}).get("error") or getattr(inner, "original_error", None)
+        inner = wrapped or inner.__cause__ or next((each for each in inner.args if isinstance(each, Exception)), None)
