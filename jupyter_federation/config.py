@@ -75,7 +75,7 @@ class Configuration:
     directories: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
 
-    def profile(self, name: str | None = None, **options: object) -> Profile:
+    def profile(self, name: str | None = None, /, **options: object) -> Profile:
         """The federation profile ``name`` with ``options`` laid over it, checked; an option that is None is not set.
 
         Without a name, options that say what takes the token (``identity_pool_id`` or ``role_arn``) stand alone, and

@@ -60,9 +60,9 @@ def unregister(shell: InteractiveShell) -> None:
 class FederateMagic:
     """``%federate`` in one shell, with its completion and its guard over the history."""
 
-    def __init__(self, shell: InteractiveShell) -> None:
-        self._shell: Any = shell  # IPython's own annotations have gaps
-        self._history: Any = shell.history_manager
+    def __init__(self, shell: Any) -> None:  # an InteractiveShell, whose own annotations have gaps
+        self._shell = shell
+        self._history = shell.history_manager
         self._plain_store_inputs = self._history.store_inputs
 
     def install(self) -> None:

@@ -12,14 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.exchange.providers import PROVIDERS
 from jupyter_federation.options import Option, option, options_of, with_settings
 
 _SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
 _SOURCES = (*_SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
-_PROVIDERS = (
-    *("google", "amazon", "facebook", "apple", "cognito-user-pool"),
-    *("entra", "oidc", "saml", "developer", "guest"),
-)
 _PATH = {"expects": "a path", "pattern": r"[^\0]+"}
 _URL = {"expects": "an https URL", "pattern": r"https://\S+|http://(?:localhost|127\.0\.0\.1)(?:[:/]\S*)?"}
 _COGNITO_ID = {
@@ -99,9 +96,9 @@ class Profile:
     )
 
     provider: str | None = option(
-        expects=f"one of {', '.join(_PROVIDERS)}, or a logins key or issuer as it stands",
-        pattern="|".join((*_PROVIDERS, r"\S*[.:/]\S*")),
-        choices=_PROVIDERS,
+        expects=f"one of {', '.join(PROVIDERS)}, or a logins key or issuer as it stands",
+        pattern="|".join((*PROVIDERS, r"\S*[.:]\S*")),
+        choices=PROVIDERS,
         help="Whose token it is; without it, the token's issuer tells.",
     )
     identity_pool_id: str | None = option(**_COGNITO_ID, help="The Cognito identity pool that takes the token.")
