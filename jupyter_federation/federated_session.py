@@ -163,7 +163,7 @@ class FederatedSession:
             sign_in_expires_at=token.expires_at,
             credentials_expire_at=self._expires_at(state.held),
             last_error=None if state.error is None else str(state.error),
-            notices=_clock_notice(credentials.clock_skew),
+            remarks=_clock_remark(credentials.clock_skew),
         )
 
     @property
@@ -428,7 +428,7 @@ def _unforeseen(error: Exception) -> FederationError:
     )
 
 
-def _clock_notice(skew: timedelta) -> tuple[str, ...]:
+def _clock_remark(skew: timedelta) -> tuple[str, ...]:
     minutes = round(skew.total_seconds() / 60)
     if minutes == 0:
         return ()

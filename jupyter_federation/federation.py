@@ -67,8 +67,10 @@ class CallerIdentity:
     subject: str | None = None
 
     def __str__(self) -> str:
-        person = f"{self.subject} is " if self.subject else ""
-        return f"{person}{self.arn} in account {self.account}"
+        return f"{self.subject or 'You'}: {self.arn} (account {self.account})"
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's signature
+        printer.text(str(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +122,7 @@ class Federation:
         if current is not None and current.profile == selected:
             status = current.session.status()
             if status.credentials == "valid" and status.sign_in != "needs_you":
-                return self._noted(self.status(), "Already signed in: nothing was asked and nothing changed.")
+                return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook())
         return self._sign_in(selected, source, prompt)
 
@@ -189,9 +191,7 @@ class Federation:
         before = self._current
         session = self._signed_in(profile, source, prompt, before)
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
-        if before is None or before.profile == profile:
-            return self.status()
-        return self._noted(self.status(), _what_followed(before.profile, profile))
+        return replace(self.status(), happened=_what_happened(None if before is None else before.profile, profile))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None
@@ -309,15 +309,15 @@ class Federation:
 
         Local: the provider's own session goes on.  Where nothing is signed in, nothing happens.
         """
-        cleared = _uninterrupted(lambda: self._clear(profile))
-        if not cleared:
-            return self._noted(self.status(), "There was nothing to clear.")
-        notices = ["Cleared: clients that held the AWS session refuse from now on. %federate signs in again."]
+        if not _uninterrupted(lambda: self._clear(profile)):
+            return replace(self.status(), happened="There was nothing to clear.")
+        happened = "Cleared: clients that held the AWS session refuse from now on, and what another tool has copied "
+        happened += "lives until it expires. "
         if sign_out:
-            notices.append("The token was given to the notebook, so the provider's session ends only where it began.")
+            happened += "The token came from outside the notebook: end the sign-in where it began."
         else:
-            notices.append("Your sign-in at the provider goes on; what another tool has copied lives until it expires.")
-        return self._noted(self.status(), *notices)
+            happened += "Your sign-in at the provider goes on."
+        return replace(self.status(), happened=happened)
 
     def _clear(self, profile: str | None) -> bool:
         with self._lock:
@@ -353,24 +353,13 @@ class Federation:
         current = self._current
         if current is None:
             return status
-        profile = current.profile
-        notices = status.notices
-        if profile.identity_pool_id is not None and profile.role_arn is None:
-            notices = (
-                *notices,
-                "CloudTrail will not name you: a Cognito session is called CognitoIdentityCredentials.",
-            )
         return replace(
             status,
-            profile=profile.name,
-            provider=status.provider or profile.provider,
+            profile=current.profile.name,
+            provider=status.provider or current.profile.provider,
             account_id=status.account_id or self._account_id,
             set_aside=self._environment.set_aside,
-            notices=notices,
         )
-
-    def _noted(self, status: SessionStatus, *notices: str) -> SessionStatus:
-        return replace(status, notices=(*notices, *status.notices))
 
     def _forward(self, event: str, status: SessionStatus) -> None:
         """Called from the notifier: pass a session's event on with the whole status."""
@@ -396,12 +385,17 @@ def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdTok
     return identity if same_pool and same_provider else None
 
 
-def _what_followed(before: Profile, after: Profile) -> str:
-    one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
-    return (
-        f"The notebook's identity was {one} and is {other} now: the default session, and every client and session "
-        "that followed it, act with the new one."
-    )
+def _what_happened(before: Profile | None, after: Profile) -> str | None:
+    """What the person should hear of a sign-in: who the clients follow now, and what AWS's log will say."""
+    sentences = []
+    if before is not None and before != after:
+        one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
+        sentences.append(
+            f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
+        )
+    if after.identity_pool_id is not None and after.flow != "classic" and after.assume_role_arn is None:
+        sentences.append("CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials.")
+    return " ".join(sentences) or None
 
 
 def _notebook() -> Mapping[str, Any]:

@@ -17,7 +17,8 @@ class SessionStatus:
     """A session at one moment; it holds no secret.
 
     Displayed, it shows profile, state, times and names of variables only, because what a notebook displays is saved
-    with it.  Person, account, role and identity are attributes.  Times are UTC.
+    with it.  Person, account, role and identity are attributes.  Times are UTC.  ``remarks`` are sentences that the
+    person should know while it stays so; ``happened`` is what the call that returned this status did.
     """
 
     credentials: CredentialsState = "none"
@@ -35,7 +36,8 @@ class SessionStatus:
     credentials_expire_at: datetime | None = None
     set_aside: tuple[str, ...] = ()
     last_error: str | None = None
-    notices: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    happened: str | None = None
 
     def to_json(self) -> str:
         """The status as a JSON object; times are epoch milliseconds."""
@@ -49,12 +51,11 @@ class SessionStatus:
         printer.text("SessionStatus(…)" if cycle else str(self))  # type: ignore[attr-defined]
 
     def _repr_html_(self) -> str:
-        headline, *rest = (html.escape(line) for line in self._lines(datetime.now(timezone.utc)))
+        lines = [html.escape(line, quote=False) for line in self._lines(datetime.now(timezone.utc))]
         for moment in (self.credentials_expire_at, self.sign_in_expires_at):
             if moment is not None:
-                shown = _moment(moment)
-                headline = headline.replace(shown, _time_tag(moment, shown))
-                rest = [line.replace(shown, _time_tag(moment, shown)) for line in rest]
+                lines = [line.replace(_moment(moment), _time_tag(moment)) for line in lines]
+        headline, *rest = lines
         colour = {"valid": "success", "expired": "error", "none": "info"}[self.credentials]
         if self.sign_in == "needs_you" and self.credentials == "valid":
             colour = "warn"
@@ -72,10 +73,10 @@ class SessionStatus:
             lines.append(self._renewal())
         if self.set_aside:
             lines.append(f"Set aside while signed in, given back on clear: {', '.join(self.set_aside)}.")
-        lines += self.notices
+        lines += self.remarks
         if self.last_error:
             lines.append(f"Last error: {self.last_error}")
-        return lines
+        return lines if self.happened is None else [self.happened, *lines]
 
     def _headline(self, now: datetime) -> str:
         profile = f" with the federation profile {self.profile!r}" if self.profile else ""
@@ -100,8 +101,8 @@ def _moment(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
-def _time_tag(moment: datetime, shown: str) -> str:
-    return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{shown}</time>'
+def _time_tag(moment: datetime) -> str:
+    return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_moment(moment)}</time>'
 
 
 def _duration(seconds: int) -> str:

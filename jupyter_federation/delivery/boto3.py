@@ -78,7 +78,7 @@ def session_over(credentials: Credentials, *, region: str | None) -> boto3.Sessi
 
     AWS_PROFILE does not count in it: that names another identity, and one that is not there would break it.
     """
-    core = botocore.session.Session()
+    core: Any = botocore.session.Session()
     core.session_var_map["profile"] = (None, None, None, None)
     core._credentials = credentials
     return boto3.Session(botocore_session=core, region_name=region)

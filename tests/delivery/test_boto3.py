@@ -1,5 +1,6 @@
 """Into boto3: old clients, new clients, sessions made by others, and everything given back."""
 
+import os
 import threading
 
 import boto3
@@ -216,8 +217,6 @@ def test_the_patches_are_gone_after_clear_even_when_somebody_patched_on_top(sign
 
 def test_a_further_identity_touches_neither_the_default_session_nor_the_environment(profiles, aws, monkeypatch):
     """jf.session(NAME) stands alone."""
-    import os
-
     before = dict(os.environ)
     session = jf.session("grace")
     assert boto3.DEFAULT_SESSION is None
@@ -258,7 +257,7 @@ def test_switching_the_profile_moves_old_clients_and_says_so(profiles):
     before = key_of(client)
     status = jf.federate("grace")
     assert before != key_of(client)
-    assert any("'ada'" in notice and "'grace'" in notice for notice in status.notices)
+    assert "was 'ada' and is 'grace' now" in status.happened
 
 
 def test_federating_again_with_the_same_profile_asks_nobody(profiles, aws):
