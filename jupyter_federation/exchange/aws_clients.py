@@ -190,12 +190,12 @@ def _credential_free_session(profile: str | None) -> Session:
     session = botocore.session.Session()
     session.register_component("credential_provider", CredentialResolver(providers=[]))
     session.register_component("token_provider", TokenProviderChain(providers=[]))  # else SSO's configuration is read
-    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     name = profile or session.get_config_variable("profile")
     if name in session.available_profiles:
         session.set_config_variable("profile", name)
     else:
         session.session_var_map["profile"] = (None, None, None, None)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
 
 

@@ -177,7 +177,7 @@ class CognitoExchange:
             region=self._settings.pool_region,
             session_name=self._settings.role_session_name or name,
             identity_id=_identity_from(answer, "GetOpenIdToken"),
-            about=about,
+            about={**about, "issuer": f"https://{DEVELOPER}", "audience": self._settings.identity_pool_id},
         )
 
     def _call(

@@ -11,7 +11,6 @@ import difflib
 import re
 
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
-from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
 AMAZON = "www.amazon.com"
@@ -31,9 +30,6 @@ PROVIDERS = (
     "saml",
 )
 """The names that `provider` takes; anything else is a logins key or an issuer, verbatim."""
-
-GUEST_TOKEN = IdToken(raw=Secret(""))
-"""What stands for a token where the provider is ``guest``."""
 
 _FIXED_KEYS = {
     "amazon": AMAZON,

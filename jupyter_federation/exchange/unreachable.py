@@ -41,6 +41,13 @@ _TROUBLES = (
     ),
     _Trouble(
         error="SSLError",
+        reason=r"^(FileNotFoundError|IsADirectoryError|PermissionError):|X509: ",
+        problem="The file of CA certificates that is configured cannot be read.",
+        fix="Correct AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, or ca_bundle in ~/.aws/config).",
+        retryable=False,
+    ),
+    _Trouble(
+        error="SSLError",
         problem="There is no TLS connection to {endpoint}: {reason}",
         fix="Check HTTPS_PROXY and AWS_ENDPOINT_URL: what answers there may speak plain HTTP.",
     ),
@@ -80,13 +87,6 @@ _TROUBLES = (
         error="EndpointConnectionError",
         problem="{endpoint} refused the connection.",
         fix="Check AWS_ENDPOINT_URL if it is set, and the network; behind a proxy, HTTPS_PROXY.",
-    ),
-    _Trouble(
-        error="HTTPClientError",
-        reason="CA certificate|CA bundle",
-        problem="The file of CA certificates that is configured cannot be read.",
-        fix="Correct AWS_CA_BUNDLE (or REQUESTS_CA_BUNDLE, or ca_bundle in ~/.aws/config).",
-        retryable=False,
     ),
     _Trouble(
         error="BotoCoreError",
