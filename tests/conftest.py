@@ -44,7 +44,8 @@ def no_outside_network(monkeypatch):
 
     def guarded(connect):
         def connect_to_loopback_only(self, address):
-            if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(_LOOPBACK):
+            internet = self.family in (socket.AF_INET, socket.AF_INET6) and self.type == socket.SOCK_STREAM
+            if internet and not str(address[0]).startswith(_LOOPBACK):
                 attempts.append(address)
                 raise ConnectionRefusedError(f"tests do not connect to {address}")
             return connect(self, address)
@@ -53,7 +54,7 @@ def no_outside_network(monkeypatch):
 
     for name in ("connect", "connect_ex"):
         monkeypatch.setattr(socket.socket, name, guarded(getattr(socket.socket, name)))
-    yield
+    yield attempts
     assert not attempts, f"the test tried to reach {attempts}"
 
 

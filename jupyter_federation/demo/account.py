@@ -88,14 +88,13 @@ class Key:
 class Account:
     """What an AWS account holds.
 
-    ``lifetime`` is that of Cognito's keys, and of a role's where the caller names none.  ``shortest_session`` is 15
-    minutes in AWS.  ``clock_grace`` is how long past its expiry a web identity token is still taken.  ``opaque_logins``
-    holds the tokens that are looked up instead of verified, by logins key and token.
+    ``lifetime`` is that of Cognito's keys, and of a role's where the caller names none (where one is named, AWS and
+    botocore insist on 15 minutes at least).  ``clock_grace`` is how long past its expiry a web identity token is still
+    taken.  ``opaque_logins`` holds the tokens that are looked up instead of verified, by logins key and token.
     """
 
-    def __init__(self, *, lifetime: timedelta, shortest_session: timedelta, clock_grace: timedelta) -> None:
+    def __init__(self, *, lifetime: timedelta, clock_grace: timedelta) -> None:
         self.lifetime = lifetime
-        self.shortest_session = shortest_session
         self.clock_grace = clock_grace
         self.empty()
 

@@ -12,6 +12,8 @@ session names and durations; which identity belongs to which login.
 Not verified: what a key may do (there are no permissions: each living key may do everything), session policies beyond
 their being JSON, the chunk signatures of aws-chunked bodies, SAML assertions (a table says which are good), quotas.
 Messages of Cognito Identity are AWS's own; the wording of some STS refusals is ours, their codes are AWS's.
+moto keeps what it stores for the whole process: two servers in one process share buckets and tables, and lose them
+when either stops.
 """
 
 from __future__ import annotations
@@ -61,13 +63,12 @@ class EmbeddedAws(LoopbackServer, Account):
         self,
         *,
         lifetime: timedelta = timedelta(hours=1),
-        shortest_session: timedelta = timedelta(minutes=15),
         clock_grace: timedelta = timedelta(minutes=5),
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         LoopbackServer.__init__(self, port=port, tls=tls)
-        Account.__init__(self, lifetime=lifetime, shortest_session=shortest_session, clock_grace=clock_grace)
+        Account.__init__(self, lifetime=lifetime, clock_grace=clock_grace)
         self._moto: Any = None
         self._moto_lock = threading.Lock()
         self._open_services()
@@ -180,6 +181,7 @@ class EmbeddedAws(LoopbackServer, Account):
             if self._moto is None:
                 self._moto = DomainDispatcherApplication(create_backend_app)
         environ = WSGIContainer(self._moto).environ(request)
+        environ["RAW_URI"] = request.uri or "/"  # moto reads the key from it, where one holds a question mark
         environ["CONTENT_LENGTH"] = str(len(request.body))
         environ.pop("HTTP_TRANSFER_ENCODING", None)  # tornado has put the chunks together
         answer = WsgiResponse.from_app(self._moto, environ, buffered=True)

@@ -205,4 +205,4 @@ def _signing_key() -> rsa.RSAPrivateKey:
 
 def _jwks() -> Mapping[str, Any]:
     key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
-    return {"keys": [{**key, "kid": _KEY_ID}]}
+    return {"keys": [{**key, "kid": _KEY_ID, "alg": "RS512"}]}

@@ -51,7 +51,7 @@ class DemoServers:
         self,
         *,
         user: str = "ada",
-        lifetime: timedelta = timedelta(seconds=60),
+        lifetime: timedelta = timedelta(seconds=30),
         id_token_lifetime: timedelta = timedelta(minutes=10),
     ) -> None:
         self.user = user

@@ -97,8 +97,7 @@ class Sts:
         lifetime = min(self.account.lifetime, longest)
         if "DurationSeconds" in given:
             seconds = int(given["DurationSeconds"])
-            shortest = int(self.account.shortest_session.total_seconds())
-            constrain("durationSeconds", seconds, at_least=shortest, at_most=43_200)
+            constrain("durationSeconds", seconds, at_least=900, at_most=43_200)
             lifetime = timedelta(seconds=seconds)
         if lifetime > longest:
             limit = (

@@ -1,0 +1,155 @@
+"""The quickstart notebook in a world of its own: in JupyterLab, or headless."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from jupyter_federation.errors import ConfigurationError, SourceUnavailableError
+
+if TYPE_CHECKING:
+    from jupyter_federation.demo.servers import DemoServers
+
+_NEEDS = ("flask", "flask_cors", "jupyterlab", "jwt", "moto", "nbclient", "nbformat", "pandas", "tornado")
+_LAB_TIMEOUT = 90  # seconds until JupyterLab answers, on a slow machine
+_CELL_TIMEOUT = 120  # seconds
+_NAME = "quickstart.ipynb"
+
+
+def open_lab(*, browser: bool) -> int:
+    """JupyterLab on a copy of the quickstart, until Ctrl-C ends it and everything with it; the exit status."""
+    with _world() as (servers, notebook), _lab(servers, notebook.parent) as (lab, server):
+        address = f"{server['url']}lab/tree/{_NAME}?token={server['token']}"
+        _say(
+            f"\n    {address}\n\nJupyterLab is ready. Ctrl-C ends it, with the two servers and this copy of the notebook."
+        )
+        if browser:
+            webbrowser.open(address)
+        with contextlib.suppress(KeyboardInterrupt):
+            return lab.wait()
+    return 0
+
+
+def execute() -> int:
+    """Run the quickstart from top to bottom without a browser and print what happens; 1 if a cell fails."""
+    with _world() as (servers, notebook):
+        import nbformat
+        from nbclient import NotebookClient
+        from nbclient.exceptions import CellExecutionError
+
+        client = NotebookClient(
+            nbformat.read(notebook, as_version=4),
+            timeout=_CELL_TIMEOUT,
+            on_cell_start=_say_source,
+            on_cell_executed=_say_outputs,
+        )
+        try:
+            client.execute(env=_environment(servers))
+        except CellExecutionError:
+            _say("\nThe quickstart failed in the cell above.")
+            return 1
+        _say("\nThe quickstart ran from top to bottom.")
+        return 0
+
+
+@contextlib.contextmanager
+def _world() -> Iterator[tuple[DemoServers, Path]]:
+    """Both servers, and a copy of the notebook in a directory of its own."""
+    missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigurationError(
+            f"The demo needs packages that are not installed: {', '.join(missing)}.",
+            fix="Run: pip install 'jupyter-aws-federation[demo]'",
+        )
+    from jupyter_federation.demo.servers import DemoServers
+
+    _say("Starting an identity provider and an AWS on this machine ...")
+    with DemoServers() as servers:
+        notebook = servers.directory / "notebooks" / _NAME
+        notebook.parent.mkdir()
+        shutil.copyfile(_quickstart(), notebook)
+        yield servers, notebook
+
+
+def _quickstart() -> Path:
+    """The notebook: beside this file in an installed package, in notebooks/ in a checkout."""
+    here = Path(__file__).parent
+    installed = here / _NAME
+    return installed if installed.exists() else here.parent.parent / "notebooks" / _NAME
+
+
+def _environment(servers: DemoServers) -> dict[str, str]:
+    return {**os.environ, **servers.environment()}
+
+
+@contextlib.contextmanager
+def _lab(servers: DemoServers, root: Path) -> Iterator[tuple[subprocess.Popen[bytes], Mapping[str, Any]]]:
+    """JupyterLab over ``root``, and what it wrote about itself once it answers."""
+    _say("Starting JupyterLab ...")
+    runtime = servers.directory / "runtime"  # of its own: it holds the server's token and goes with the demo
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--log-level=WARN"]
+    command += [f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1", "--ServerApp.allow_root=True"]
+    command += ["--LabApp.news_url=None"]  # nothing here asks the network for news
+    lab = subprocess.Popen(  # noqa: S603 - our own interpreter
+        command,
+        env={**_environment(servers), "JUPYTER_RUNTIME_DIR": str(runtime)},
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C reaches us alone, and JupyterLab asks no question about it
+    )
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows is done then too
+    try:
+        yield lab, _server_info(lab, runtime / f"jpserver-{lab.pid}.json")
+    finally:
+        lab.terminate()
+        try:
+            lab.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            lab.kill()
+            lab.wait()
+
+
+def _server_info(lab: subprocess.Popen[bytes], file: Path) -> Mapping[str, Any]:
+    """What JupyterLab writes once it listens: ``url``, ``token``."""
+    end = time.monotonic() + _LAB_TIMEOUT
+    while time.monotonic() < end and lab.poll() is None:
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
+            info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            return info
+        time.sleep(0.1)
+    raise SourceUnavailableError("JupyterLab did not start.", fix="See what it printed above.")
+
+
+def _say_source(cell: Mapping[str, Any], cell_index: int) -> None:  # noqa: ARG001 - nbclient's names
+    if cell["cell_type"] == "code":
+        _say("\n" + "\n".join(f"> {line}" for line in cell["source"].splitlines()))
+
+
+def _say_outputs(cell: Mapping[str, Any], cell_index: int, execute_reply: object) -> None:  # noqa: ARG001
+    for output in cell.get("outputs", ()):
+        _say(_text(output).rpartition("\r")[2].rstrip())
+
+
+def _text(output: Mapping[str, Any]) -> str:
+    match output["output_type"]:
+        case "stream":
+            return str(output["text"])
+        case "error":
+            return "\n".join(output["traceback"])
+        case _:
+            return str(output["data"].get("text/plain", ""))
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
