@@ -7,6 +7,7 @@ everything that may block runs in an `Attempt`, of which there is at most one at
 
 from __future__ import annotations
 
+import contextlib
 import random
 import threading
 from collections.abc import Callable
@@ -43,7 +44,8 @@ class RefreshPolicy:
     part of ``lifetime * jitter_fraction``, so that many kernels do not ask at once.  After a failure that may pass,
     the next try comes after a delay drawn from [d/2, d], d running through ``retry_delays``; AWS's Retry-After
     counts up to ``retry_after_at_most``.  After a refusal, which passes only when somebody changes something, d is
-    ``refused_delay``.  An attempt that takes longer than ``deadline`` in all is given up.
+    ``refused_delay``.  An attempt that takes longer than ``deadline`` in all is given up; its thread lives as long as
+    what it hangs in, so each one that still hangs makes d longer.
     """
 
     ahead_fraction: float = 1 / 3
@@ -72,6 +74,7 @@ class _State:
     failures: int = 0  # in a row
     error: FederationError | None = None  # of the last attempt, if it failed
     expiry_reported: bool = False
+    hanging: tuple[Attempt, ...] = ()  # given up, and running still
     closed: bool = False
 
 
@@ -198,10 +201,8 @@ class FederatedSession:
             if before.closed:
                 return
             self._state = _State(closed=True)  # an attempt that is under way finds its place taken
-        attempt = before.attempt
-        if attempt is not None:
-            attempt.error = _cleared()
-            attempt.done.set()
+            if before.attempt is not None:
+                _end(before.attempt, _cleared())
         self._refresher.remove(self)
         self._source.forget()
         self._identity = None
@@ -217,7 +218,8 @@ class FederatedSession:
         if state.attempt is not None and now >= state.attempt.deadline:
             self._finish(state.attempt, self._too_late())
         elif state.attempt is None and state.due_at is not None and now >= state.due_at:
-            self._begin()
+            with contextlib.suppress(InvalidStateError):  # closed since the line above
+                self._begin()
         self._report_expiry(now)
         state = self._state
         moments = [state.attempt.deadline if state.attempt is not None else state.due_at]
@@ -226,23 +228,47 @@ class FederatedSession:
         return min((moment - now for moment in moments if moment is not None), default=background.LONGEST_SLEEP)
 
     def forked(self) -> None:
-        """Begin anew in a forked child: its parent's lock may be held for ever, and its attempt has no thread."""
+        """Begin anew in a forked child: its parent's lock may be held for ever, and its attempt has no thread.
+
+        The renewal is drawn anew: a pool of children would otherwise ask at the same moment as their parent.  And it
+        is never at once, because many a child lives only until its exec().  Who subscribed did so in the parent, where
+        the screens are.
+        """
         self._lock = threading.Lock()
-        self._state = replace(self._state, attempt=None)
+        self._subscribers = ()
+        state, due_at = self._state, self._state.due_at
+        if state.held is not None and due_at is not None:
+            renewal = due_at if state.failures else self._renewal_at(state.held)
+            due_at = max(renewal, self._clock.elapsed() + self._drawn(self._policy.retry_delays[0]))
+        self._state = replace(state, attempt=None, due_at=due_at, hanging=())
 
     # How an attempt runs
 
     def _begin(self) -> Attempt:
         """The attempt under way, or a new one."""
+        if self._state.closed:
+            raise _cleared()
+        self._refresher.add(self)  # first, so that a fork finds the lock below; and somebody must notice if it hangs
+        overdue = self._state.attempt
+        if overdue is not None and self._clock.elapsed() >= overdue.deadline:
+            self._finish(overdue, self._too_late())  # nobody has noticed yet: asleep, or forked
+        attempt = Attempt(self._clock.elapsed() + self._policy.deadline)
+        failed = None
         with self._lock:
             if self._state.closed:
+                self._refresher.remove(self)
                 raise _cleared()
             if self._state.attempt is not None:
                 return self._state.attempt
-            attempt = Attempt(self._clock.elapsed() + self._policy.deadline)
+            try:
+                # Started, then entered: an interrupt between the two leaves an attempt whose answer is dropped.  The
+                # other way round it would leave one that never ends.
+                self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome()))
+            except RuntimeError:
+                failed = _no_thread()
             self._state = replace(self._state, attempt=attempt)
-        self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome()))
-        self._refresher.add(self)  # so that somebody notices if it hangs
+        if failed is not None:
+            self._finish(attempt, failed)
         return attempt
 
     def _outcome(self) -> _Held | FederationError:
@@ -253,7 +279,7 @@ class FederatedSession:
             credentials = self._exchange.exchange(token, identity_id=self._identity_of(token))
         except FederationError as error:
             return error.with_traceback(None)
-        except Exception as error:  # noqa: BLE001 - a fault of ours must not end in a silent thread
+        except BaseException as error:  # noqa: BLE001 - a silent thread is the worst end, after a sys.exit() too
             return _unforeseen(error)
         lifetime = (credentials.expires_at - self._clock.now()).total_seconds()
         if lifetime <= 0:
@@ -275,31 +301,40 @@ class FederatedSession:
 
     def _finish(self, attempt: Attempt, outcome: _Held | FederationError) -> None:
         """Take in what an attempt came to, unless it was given up or the session was closed meanwhile."""
+        error = None if isinstance(outcome, _Held) else outcome
         with self._lock:
             before = self._state
-            if before.attempt is not attempt:
+            if before.attempt is not attempt:  # its place is taken: by a fork, a close, an interrupt
+                if not attempt.done.is_set():
+                    _end(attempt, error)
                 return
             if isinstance(outcome, _Held):
                 self._state = _State(held=outcome, due_at=self._renewal_at(outcome))
             else:
-                attempt.error = outcome
+                hanging = tuple(each for each in (*before.hanging, attempt) if each.is_running)
                 self._state = replace(
                     before,
                     attempt=None,
                     failures=before.failures + 1,
                     error=outcome,
-                    due_at=None if before.held is None else self._retry_at(outcome, before.failures),
+                    due_at=None if before.held is None else self._retry_at(outcome, before.failures, len(hanging)),
+                    hanging=hanging,
                 )
             after = self._state
-        attempt.done.set()
+            _end(attempt, error)
         self._refresher.wake()
-        if isinstance(outcome, _Held):
+        if error is None:
             self._report("federated" if before.held is None else "refreshed")
         elif before.held is not None:
             self._report("needs_you" if self._needs_you(after) and not self._needs_you(before) else "refresh_failed")
 
     def _wait(self, attempt: Attempt, prompt: Prompt | None) -> None:
         """Until ``attempt`` has ended or its deadline has passed; its ``error`` says how it ended."""
+        if attempt.thread is threading.current_thread():
+            raise SourceUnavailableError(
+                "The token source waits for the very renewal that it was asked for.",
+                fix="Let the token's callable use credentials of its own, and neither refresh nor sign in.",
+            )
         started = self._clock.elapsed()
         while not self._refresher.wait(attempt, min(1.0, attempt.deadline - self._clock.elapsed())):
             now = self._clock.elapsed()
@@ -319,11 +354,6 @@ class FederatedSession:
             raise _cleared()
         if state.held is None:
             raise _not_signed_in()
-        if state.attempt is not None and state.attempt.thread is threading.current_thread():
-            raise SourceUnavailableError(
-                "The token source uses the very credentials that it is asked to renew, and they have expired.",
-                fix="Let the token's callable use credentials of its own.",
-            )
         waits_for_retry = state.error is not None and (state.due_at is None or now < state.due_at)
         if state.attempt is not None or not waits_for_retry:
             self._report_expiry(now)
@@ -344,17 +374,27 @@ class FederatedSession:
         ahead = min(lifetime * policy.ahead_fraction, policy.ahead_at_most)
         return held.deadline - ahead - self._draw() * lifetime * policy.jitter_fraction
 
-    def _retry_at(self, error: FederationError, failures_before: int) -> float | None:
-        """When to try again after ``error``; None where only a person can change anything."""
+    def _retry_at(self, error: FederationError, failures_before: int, hanging: int) -> float | None:
+        """When to try again after ``error``; None where only a person can change anything.
+
+        A callable that hangs for ever would cost a thread at each try: the more hang, the rarer the tries.
+        """
         if self._is_for_the_person(error):
             return None
         policy = self._policy
         may_pass = isinstance(error, TokenError) or (isinstance(error, ExchangeError) and error.retryable)
         longest = policy.retry_delays[min(failures_before, len(policy.retry_delays) - 1)]
-        delay = (longest if may_pass else policy.refused_delay) * (1 + self._draw()) / 2
-        if isinstance(error, ExchangeError) and error.retry_after is not None:
-            delay = max(delay, min(error.retry_after, policy.retry_after_at_most))
+        delay = self._drawn(longest if may_pass else policy.refused_delay) * max(1, hanging)
+        if (
+            isinstance(error, ExchangeError) and error.retry_after is not None
+        ):  # the same to many: so not at the same time
+            asked = min(error.retry_after, policy.retry_after_at_most)
+            delay = max(delay, asked + self._draw() * longest / 2)
         return self._clock.elapsed() + delay
+
+    def _drawn(self, longest: float) -> float:
+        """A delay in seconds, from [longest/2, longest]."""
+        return longest * (1 + self._draw()) / 2
 
     def _is_for_the_person(self, error: FederationError | None) -> bool:
         return isinstance(error, LoginRequiredError) or (
@@ -408,6 +448,18 @@ class FederatedSession:
             self._refresher.notify(lambda subscriber=subscriber: subscriber(event, status))  # type: ignore[misc]
 
 
+def _end(attempt: Attempt, error: FederationError | None) -> None:
+    attempt.error = error
+    attempt.done.set()
+
+
+def _no_thread() -> SourceUnavailableError:
+    return SourceUnavailableError(
+        "No thread could be started to ask AWS for credentials.",
+        fix="Close what runs many threads or processes (ulimit -u), then run %federate refresh.",
+    )
+
+
 def _cleared() -> InvalidStateError:
     return InvalidStateError("This AWS session was cleared.", fix="Run %federate to sign in again.")
 
@@ -416,7 +468,7 @@ def _not_signed_in() -> LoginRequiredError:
     return LoginRequiredError("Nobody is signed in to AWS here.", fix="Run %federate to sign in.")
 
 
-def _unforeseen(error: Exception) -> FederationError:
+def _unforeseen(error: BaseException) -> FederationError:
     """A fault of ours, by its type and place alone: its text and its frames may hold a token."""
     trace = error.__traceback__
     while trace is not None and trace.tb_next is not None:

@@ -4,10 +4,14 @@ A `Refresher` looks after sessions: one daemon thread sleeps until the next of t
 Work that may hang (a token source, a request) never runs on that thread: each attempt has a short-lived daemon
 thread of its own, so that one that hangs for ever costs a thread and nothing else.  Subscribers are called on a
 third thread, in order, so that a slow one delays no refresh.
+
+Threads wake each other through `queue.SimpleQueue`, never through `threading.Event` or `Condition`: those take their
+lock in Python code, and a KeyboardInterrupt that lands there on the main thread leaves it locked for every thread.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -62,6 +66,35 @@ class SystemClock:
         return datetime.now(timezone.utc)
 
 
+class Latch:
+    """Set once, awaited by many; whole whatever a signal interrupts."""
+
+    __slots__ = ("_is_set", "_waiting")
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._waiting: list[queue.SimpleQueue[None]] = []
+
+    def is_set(self) -> bool:
+        """Whether `set` was called."""
+        return self._is_set
+
+    def set(self) -> None:
+        """Let everybody who waits, or will wait, go on."""
+        self._is_set = True
+        for each in self._waiting:
+            each.put(None)
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it is set, at the latest ``seconds`` from now."""
+        mine: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._waiting.append(mine)  # before the question: either it is seen to be set, or `set` sees this
+        if not self._is_set:
+            with contextlib.suppress(queue.Empty):
+                mine.get(timeout=max(0.0, seconds))
+        return self._is_set
+
+
 class Attempt:
     """One run of a piece of work, which somebody may wait for and anybody may stop waiting for."""
 
@@ -69,9 +102,14 @@ class Attempt:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline  # on the clock's elapsed(), seconds
-        self.done = threading.Event()
+        self.done = Latch()
         self.error: FederationError | None = None  # what it failed with, set before done
         self.thread: threading.Thread | None = None  # where it runs, once it does
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its thread has work to do, however long ago it was given up."""
+        return self.thread is not None and self.thread.is_alive() and self.thread is not threading.current_thread()
 
 
 class Scheduled(Protocol):
@@ -90,25 +128,29 @@ class Refresher:
     """The background of a process.  Its threads start when there is something to do."""
 
     def __init__(self) -> None:
-        self._scheduled: weakref.WeakSet[Scheduled] = weakref.WeakSet()
         self._reset()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
 
     def _reset(self) -> None:
         self._lock = threading.Lock()
-        self._woken = threading.Event()
+        self._scheduled: weakref.WeakSet[Scheduled] = weakref.WeakSet()
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._notifier: threading.Thread | None = None
         self._notices: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
     def add(self, scheduled: Scheduled) -> None:
-        """Look after ``scheduled`` until it is removed or nobody else holds it."""
+        """Look after ``scheduled`` until it is removed or nobody else holds it.
+
+        Where no thread can be started now, the next `add` tries again.
+        """
         with self._lock:
             self._scheduled.add(scheduled)
             if self._thread is None:
-                self._thread = _daemon("refresher", self._run)
-        self._woken.set()
+                with contextlib.suppress(RuntimeError):
+                    self._thread = _daemon("refresher", self._run)
+        self.wake()
 
     def remove(self, scheduled: Scheduled) -> None:
         """Look after ``scheduled`` no longer."""
@@ -117,10 +159,13 @@ class Refresher:
 
     def wake(self) -> None:
         """Ask everything that is scheduled again when it is due: something changed."""
-        self._woken.set()
+        self._wakes.put(None)
 
     def start(self, attempt: Attempt, work: Callable[[], None]) -> None:
-        """Run ``work`` on a thread of its own; ``attempt.done`` is set when it ends, however it ends."""
+        """Run ``work`` on a thread of its own; ``attempt.done`` is set when it ends, however it ends.
+
+        Raises RuntimeError where no thread can be started: at the system's limit, or while the interpreter ends.
+        """
 
         def run() -> None:
             attempt.thread = threading.current_thread()
@@ -137,14 +182,13 @@ class Refresher:
 
     def notify(self, notice: Callable[[], None]) -> None:
         """Call ``notice`` soon, after all earlier ones; what it raises is logged by its type."""
-        with self._lock:
+        self._notices.put(notice)
+        with self._lock, contextlib.suppress(RuntimeError):  # without a thread it waits for the next notice
             if self._notifier is None:
                 self._notifier = _daemon("notifier", self._run_notices)
-        self._notices.put(notice)
 
     def _run(self) -> None:
         while True:
-            self._woken.clear()  # before the question, so that a change during it is not slept through
             with self._lock:
                 scheduled = list(self._scheduled)
                 if not scheduled:
@@ -152,19 +196,23 @@ class Refresher:
                     return
             pause = min(_ticked(each) for each in scheduled)
             del scheduled  # a session that nobody else holds can go while this thread sleeps
-            self._woken.wait(max(0.0, min(pause, LONGEST_SLEEP)))
+            with contextlib.suppress(queue.Empty):
+                self._wakes.get(timeout=max(0.0, min(pause, LONGEST_SLEEP)))
+                while True:  # one round answers all; what comes during it is found by the next
+                    self._wakes.get_nowait()
 
     def _run_notices(self) -> None:
         while True:
             try:
                 self._notices.get()()
-            except Exception as error:  # noqa: BLE001 - a subscriber's fault stays its own
+            except BaseException as error:  # noqa: BLE001 - a subscriber's fault stays its own, sys.exit() too
                 log.warning("a subscriber raised %s", type(error).__name__)
 
     def _forked(self) -> None:
         """Fresh locks and threads: those of the parent do not exist in the child."""
+        scheduled = list(self._scheduled)
         self._reset()
-        for each in list(self._scheduled):
+        for each in scheduled:
             each.forked()
             self.add(each)
 
