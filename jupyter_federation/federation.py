@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NAMELESS_IN_CLOUDTRAIL = "CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials."
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthSession:
@@ -93,12 +95,10 @@ class Federation:
         load_configuration: Callable[[], Configuration] = load,
         make_source: Callable[[Profile, Mapping[str, Any]], TokenSource] = source_of,
         make_exchange: Callable[[Profile], Exchange] = exchange_of,
-        make_session: Callable[..., FederatedSession] = FederatedSession,
     ) -> None:
         self._load_configuration = load_configuration
         self._make_source = make_source
         self._make_exchange = make_exchange
-        self._make_session = make_session
         self._environment = EnvironmentDelivery()
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
@@ -191,13 +191,18 @@ class Federation:
         before = self._current
         session = self._signed_in(profile, source, prompt, before)
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
-        return replace(self.status(), happened=_what_happened(None if before is None else before.profile, profile))
+        status = self.status()
+        if profile.identity_pool_id is not None and profile.flow != "classic" and profile.assume_role_arn is None:
+            status = replace(status, remarks=(*status.remarks, _NAMELESS_IN_CLOUDTRAIL))
+        if before is None or before.profile == profile:
+            return status
+        return replace(status, happened=_what_followed(before.profile, profile))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None
     ) -> FederatedSession:
         """A session that holds credentials; nothing of it is left where the sign-in fails or is interrupted."""
-        session = self._make_session(source, self._make_exchange(profile), identity=_identity_to_keep(before, profile))
+        session = FederatedSession(source, self._make_exchange(profile), identity=_identity_to_keep(before, profile))
         try:
             session.login(prompt)
         except BaseException:
@@ -385,17 +390,9 @@ def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdTok
     return identity if same_pool and same_provider else None
 
 
-def _what_happened(before: Profile | None, after: Profile) -> str | None:
-    """What the person should hear of a sign-in: who the clients follow now, and what AWS's log will say."""
-    sentences = []
-    if before is not None and before != after:
-        one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
-        sentences.append(
-            f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
-        )
-    if after.identity_pool_id is not None and after.flow != "classic" and after.assume_role_arn is None:
-        sentences.append("CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials.")
-    return " ".join(sentences) or None
+def _what_followed(before: Profile, after: Profile) -> str:
+    one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
+    return f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
 
 
 def _notebook() -> Mapping[str, Any]:

@@ -49,7 +49,7 @@ def execute() -> int:
         from nbclient.exceptions import CellExecutionError
 
         client = NotebookClient(
-            nbformat.read(notebook, as_version=4),
+            nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4),
             timeout=_CELL_TIMEOUT,
             on_cell_start=_say_source,
             on_cell_executed=_say_outputs,
@@ -137,7 +137,8 @@ def _say_source(cell: Mapping[str, Any], cell_index: int) -> None:  # noqa: ARG0
 
 def _say_outputs(cell: Mapping[str, Any], cell_index: int, execute_reply: object) -> None:  # noqa: ARG001
     for output in cell.get("outputs", ()):
-        _say(_text(output).rpartition("\r")[2].rstrip())
+        lines = _text(output).splitlines() or [""]
+        _say("\n".join(line.rpartition("\r")[2] for line in lines))
 
 
 def _text(output: Mapping[str, Any]) -> str:
