@@ -12,13 +12,37 @@ import logging
 import re
 import threading
 from collections.abc import Iterator
-from typing import Any, NoReturn
+from typing import Any, NoReturn, SupportsIndex
 
 MASK = "***"
 
 
+class SecretBytes(bytes):
+    """What a `Secret` is on its way out: botocore encodes a request's headers, and its reprs would show them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        """Masked."""
+        return f"b'{MASK}'"
+
+    __str__ = __repr__  # str() of bytes is a repr, and logging and f-strings call it
+
+    def __add__(self, other: Any) -> SecretBytes:
+        """Still a secret with something behind it."""
+        return SecretBytes(bytes.__add__(self, other))
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse, as `Secret` does."""
+        raise TypeError("a secret cannot be pickled or copied")
+
+
 class Secret(str):
-    """A string that does not show itself and does not travel by pickle or copy."""
+    """A string that does not show itself and does not travel by pickle or copy.
+
+    So are its parts: debuggers and loggers cut a string before they show it.  What is made of it by formatting or
+    joining is a plain string.
+    """
 
     __slots__ = ()
 
@@ -29,6 +53,26 @@ class Secret(str):
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse: a pickle is a file or a message in clear."""
         raise TypeError("a secret cannot be pickled or copied")
+
+    def __getitem__(self, key: Any) -> Secret:
+        """A part, still a secret."""
+        return Secret(str.__getitem__(self, key))
+
+    def __add__(self, other: str) -> Secret:
+        """Still a secret with something behind it."""
+        return Secret(str.__add__(self, other))
+
+    def strip(self, chars: str | None = None) -> Secret:
+        """As of any string, still a secret."""
+        return Secret(str.strip(self, chars))
+
+    def split(self, sep: str | None = None, maxsplit: SupportsIndex = -1) -> list[str]:
+        """As of any string, the parts still secrets."""
+        return [Secret(part) for part in str.split(self, sep, maxsplit)]
+
+    def encode(self, encoding: str = "utf-8", errors: str = "strict") -> bytes:
+        """As of any string, still a secret."""
+        return SecretBytes(str.encode(self, encoding, errors))
 
 
 # A JWT, an AWS key id, Google's opaque access token, or any long run of base64: what a person pastes by mistake.
@@ -54,10 +98,14 @@ class _WireFilter(logging.Filter):
     """Keeps what botocore logs at DEBUG from showing a token or a key.
 
     While a thread exchanges a token (`quiet_wire`), botocore's records below WARNING are dropped: they print request
-    and response whole.  At any other time the canonical request that botocore.auth logs loses its session token.
+    and response whole.  At any other time they lose the session token: it stands in the canonical request that is
+    signed, in the query of a presigned one, and in what S3 answers when it refuses a token or a signature.
     """
 
-    _header = re.compile(r"(?im)^(x-amz-security-token:).+$")
+    _session_token = re.compile(
+        r"""(?ix) ((?: x-amz-(?:security|s3session)-token | \btoken-\d+ | \bcanonicalrequestbytes ) ["']?
+                  (?: \s*[:=]\s* | > ) b?["']?) [^\s"'\\<>&,][^"'\\<>&,\n]*"""
+    )
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,8 +114,10 @@ class _WireFilter(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING and getattr(self.thread, "quiet", False):
             return False
-        if record.name == "botocore.auth":
-            record.msg, record.args = self._header.sub(rf"\1{MASK}", record.getMessage()), None
+        said = record.getMessage()
+        masked = self._session_token.sub(rf"\1{MASK}", said)
+        if masked != said:
+            record.msg, record.args = masked, None
         return True
 
 
