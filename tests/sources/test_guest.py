@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from jupyter_federation.exchange.providers import GUEST_TOKEN
+from jupyter_federation.redaction import Secret
 from jupyter_federation.sources.guest import GuestSource
+from jupyter_federation.tokens import IdToken
 
 
-def test_a_guest_comes_with_the_empty_token_that_the_exchange_knows():
+def test_a_guest_comes_with_the_empty_token():
     """Silently and again and again, because there is nothing to lapse."""
     source = GuestSource()
     source.forget()
-    assert [GUEST_TOKEN, GUEST_TOKEN] == [source.token(), source.login(prompt=None)]
+    nobody = IdToken(raw=Secret(""))
+    assert [nobody, nobody] == [source.token(), source.login(prompt=None)]
     assert source.renewable

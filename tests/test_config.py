@@ -1,0 +1,405 @@
+"""Federation profiles and the policy, from files to what a sign-in needs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from jupyter_core import paths
+
+from jupyter_federation import config
+from jupyter_federation.errors import ConfigurationError
+
+POOL = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"
+ROLE = "arn:aws:iam::123456789012:role/research/Reader"
+POLICY_ARN = "arn:aws:iam::aws:policy/ReadOnlyAccess"
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+FILE = {"source": "file", "path": "/run/token", "identity_pool_id": POOL}
+
+
+@pytest.fixture
+def directories(tmp_path, monkeypatch):
+    """Jupyter's configuration path in a virtual environment: environment, user, system; the strongest first."""
+    found = {name: tmp_path / name for name in ("environment", "user", "system")}
+    for each in found.values():
+        each.mkdir()
+    monkeypatch.setattr(paths, "ENV_CONFIG_PATH", [str(found["environment"])])
+    monkeypatch.setattr(paths, "SYSTEM_CONFIG_PATH", [str(found["system"])])
+    return found
+
+
+@pytest.fixture
+def write(directories):
+    """``write("user", profiles={...})`` writes what stands under "Federation" and returns the file."""
+
+    def write(directory, name="jupyter_federation_config.json", **section):
+        file = directories[directory] / name
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"Federation": section}))
+        return file
+
+    return write
+
+
+@pytest.fixture
+def load(directories):
+    """``load()``, or ``load("user", "environment", "system")`` for another order than the virtual environment's."""
+    return lambda *order: config.load([directories[name] for name in order or directories])
+
+
+def test_a_profile_has_typed_attributes_and_what_is_not_set_is_none(write, load):
+    """The example of the documentation, read."""
+    research = {"source": "entra", "tenant": "contoso.com", "client_id": "abc", "identity_pool_id": POOL}
+    research |= {"region": "eu-west-1", "scopes": ["email", "profile"], "redirect_port": 8400}
+    file = write("user", default_profile="research", profiles={"research": research})
+    profile = load().profile()
+    assert research | {"scopes": ("email", "profile")} == {key: getattr(profile, key) for key in research}
+    assert ("research", None) == (profile.name, profile.role_arn)
+    assert dict.fromkeys(research, str(file)) == profile.origins
+
+
+def test_a_users_file_adds_to_the_administrators(write, load):
+    """Merged by profile and key; each key knows the file that it came from."""
+    system = write("system", profiles={"research": FILE, "other": FILE}, policy={"max_session_hours": 8})
+    user = write("user", profiles={"research": {"path": "/mine"}}, policy={"export": False})
+    loaded = load()
+    profile = loaded.profile("research")
+    assert ("/mine", POOL) == (profile.path, profile.identity_pool_id)
+    assert {"source": str(system), "path": str(user), "identity_pool_id": str(system)} == profile.origins
+    assert (8, False, None) == (loaded.policy.max_session_hours, loaded.policy.export, loaded.policy.endpoint)
+    assert {"max_session_hours": str(system), "export": str(user)} == loaded.policy.origins
+    assert (user, system) == loaded.files
+
+
+def test_within_a_directory_the_main_file_wins_as_jupyter_has_it(write, load):
+    """Then the files of the .d directory, the later name before the earlier."""
+    write("user", "jupyter_federation_config.d/10.json", profiles={"a": {**FILE, "path": "/10"}})
+    write("user", "jupyter_federation_config.d/20.json", profiles={"a": {"path": "/20"}})
+    assert load().profile("a").path == "/20"
+    write("user", profiles={"a": {"path": "/main"}})
+    assert load().profile("a").path == "/main"
+
+
+def test_the_path_is_jupyters_own(monkeypatch, tmp_path):
+    """JUPYTER_CONFIG_DIR is where the user's file stands."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    content = {"Federation": {"profiles": {"research": FILE}}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps(content), encoding="utf-8-sig")
+    assert list(config.load().profiles) == ["research"]
+
+
+def test_a_file_that_changes_the_source_drops_what_only_the_earlier_source_used(write, load):
+    """Otherwise a user could not replace the administrator's way to sign in."""
+    entra = {"source": "entra", "tenant": "contoso.com", "client_id": "abc", "role_arn": ROLE}
+    write("system", profiles={"research": entra})
+    write("user", profiles={"research": {"source": "env", "variable": "TOKEN"}})
+    profile = load().profile("research")
+    assert ("env", None, None, ROLE) == (profile.source, profile.tenant, profile.client_id, profile.role_arn)
+
+
+# What is wrong in a file
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"Federation": {\n  "profiles" {}}}', "line 2, column 14: this is not JSON"),
+        ("[]", "is not a JSON object"),
+        ('{"federation": {}}', "there is no key `federation`. Did you mean `Federation`?"),
+        ('{"Federation": {"profile": {}}}', "there is no key `profile`. Did you mean `profiles`?"),
+        ('{"Federation": []}', "`Federation` is not a JSON object"),
+        ('{"Federation": {"profiles": []}}', "`profiles` is not a JSON object"),
+        ('{"Federation": {"profiles": {"a": "b"}}}', "the federation profile 'a' is not a JSON object"),
+        ('{"Federation": {"policy": true}}', "`policy` is not a JSON object"),
+        ('{"Federation": {"default_profile": ["a"]}}', "`default_profile` is not a string"),
+        ('{"Federation": {"profiles": {"status": {}}}}', "cannot be called 'status'"),
+        ('{"Federation": {"profiles": {"my profile": {}}}}', "cannot be called 'my profile'"),
+        (
+            '{"Federation": {"policy": {"max_hours": 8}}}',
+            "there is no setting `max_hours`. Did you mean `max_session_hours`?",
+        ),
+        ('{"Federation": {"policy": {"allowed_sign_in": ["browsers"]}}}', "a list of browser, paste, device-code"),
+        ('{"Federation": {"policy": {"locked": "yes"}}}', "`locked` should be true or false"),
+    ],
+)
+def test_a_file_of_the_wrong_shape_is_named_with_the_place(directories, load, text, said):
+    """Malformed JSON, unknown keys, reserved names."""
+    file = directories["user"] / "jupyter_federation_config.json"
+    file.write_text(text)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert str(caught.value).startswith(str(file))
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe{}", None])
+def test_a_file_that_cannot_be_read_is_an_error(directories, load, content):
+    """Not text, or a directory in a file's place."""
+    file = directories["user"] / "jupyter_federation_config.json"
+    file.mkdir() if content is None else file.write_bytes(content)
+    with pytest.raises(ConfigurationError, match=r"UTF-8 text|cannot be read"):
+        load()
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"identity_pol_id": POOL}, "there is no setting `identity_pol_id`. Did you mean `identity_pool_id`?"),
+        ({"identity-pool-id": POOL}, "Did you mean `identity_pool_id`?"),
+        ({"frobnicate": 1}, "there is no setting `frobnicate`. Known: source, path,"),
+        ({"source": "entro"}, "`source` should be one of entra, oidc"),
+        ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
+        ({"identity_pool_id": "us-east-1/abc"}, "should be a Cognito id (REGION:UUID), not 'us-east-1/abc'"),
+        ({"region": "eu_west_1"}, "`region` should be an AWS region, not 'eu_west_1'"),
+        ({"role_arn": "arn:aws:iam::12:role/x"}, "should be an IAM role's ARN"),
+        ({"duration_seconds": 60}, "should be seconds from 900 to 43200, not 60"),
+        ({"duration_seconds": True}, "not True"),
+        ({"duration_seconds": 1000.5}, "not 1000.5"),
+        ({"duration_seconds": "soon"}, "not 'soon'"),
+        ({"redirect_port": 0}, "a port from 1 to 65535, not 0"),
+        ({"scopes": []}, "a list of scopes, not []"),
+        ({"scopes": [1]}, "a list of scopes, not [1]"),
+        ({"no_browser": "yes"}, "should be true or false, not 'yes'"),
+        ({"policy": "{"}, "should be a JSON object, not '{'"),
+        ({"policy": []}, "should be a JSON object, not []"),
+        ({"issuer": "login.example.org"}, "should be an https URL"),
+        ({"issuer": "http://login.example.org"}, "should be an https URL"),
+        ({"provider": "gogle"}, "Did you mean `google`?"),
+        ({"variable": "my token"}, "should be a variable's name"),
+        ({"region": None}, "not None"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, said):
+    """And with the nearest right one, or with what is expected."""
+    file = write("user", profiles={"research": keys})
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert str(caught.value).startswith(f"{file}, federation profile 'research': ")
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"token": JWT},
+        {"password": "hunter2hunter2"},
+        {"aws_secret_access_key": "hunter2hunter2"},
+        {"path": JWT},
+        {"provider": JWT},
+        {"scopes": ["email", JWT]},
+        {"policy": {"Statement": JWT}},
+        {"source": "entra", "client_secret": "hunter2hunter2"},
+        {"client_secret": ["hunter2hunter2"]},
+    ],
+)
+def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):
+    """Wherever it stands, but for a Google desktop client's."""
+    file = write("user", profiles={"research": keys})
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert str(file) in caught.value.problem
+    assert not [secret for secret in (JWT, "hunter2hunter2") if secret in caught.value.diagnostics()]
+
+
+def test_a_google_desktop_clients_secret_is_taken_and_not_shown(write, load):
+    """Google documents it as not confidential."""
+    google = {"source": "google", "client_id": "abc", "client_secret": "GOCSPX-abc", "role_arn": ROLE}
+    write("user", profiles={"research": google})
+    profile = load().profile("research")
+    assert profile.client_secret == "GOCSPX-abc"
+    assert "GOCSPX" not in repr(profile)
+
+
+# What a command lays over a profile
+
+
+def test_an_option_overrides_a_profile_key_and_says_so(write, load):
+    """None is not set; a number may come as text, a list as one string, a policy as an object."""
+    write("user", profiles={"research": {**FILE, "flow": "classic", "role_arn": ROLE}})
+    policy = {"Version": "2012-10-17"}
+    said = {"duration_seconds": "1800", "policy": policy, "policy_arns": f"{POLICY_ARN},{POLICY_ARN}", "region": None}
+    profile = load().profile("research", **said)
+    assert (1800, '{"Version":"2012-10-17"}') == (profile.duration_seconds, profile.policy)
+    assert (POLICY_ARN, POLICY_ARN) == profile.policy_arns
+    assert (profile.origins["duration_seconds"], profile.region) == ("the command", None)
+
+
+def test_options_alone_make_a_profile_without_a_name(write, load):
+    """Where they say what takes the token, the default profile stays out of it."""
+    write("user", default_profile="research", profiles={"research": {**FILE, "region": "eu-west-1"}})
+    profile = load().profile(source="env", variable="TOKEN", role_arn=ROLE)
+    assert (None, None, None) == (profile.name, profile.region, profile.identity_pool_id)
+
+
+def test_other_options_are_laid_over_the_default_profile(write, load):
+    """A token from elsewhere for once, everything else as usual."""
+    write("user", default_profile="research", profiles={"research": FILE})
+    profile = load().profile(source="env", variable="TOKEN")
+    assert ("research", POOL, None) == (profile.name, profile.identity_pool_id, profile.path)
+
+
+def test_the_same_profile_and_options_are_equal(write, load):
+    """So a second %federate finds that nothing changes, whichever file said it."""
+    write("user", profiles={"research": FILE})
+    before = load().profile("research")
+    write("system", profiles={"research": FILE})
+    assert before == load("system").profile("research")
+
+
+def test_a_wrong_option_is_named_without_a_file(load):
+    """As a Python argument, too, which is not the same as a profile's name."""
+    with pytest.raises(ConfigurationError, match=r"The command: .* `identity_pool`. Did you mean `identity_pool_id`"):
+        load().profile(identity_pool=POOL)
+
+
+def test_an_unknown_profile_names_the_nearest_those_there_are_and_where(write, load, directories):
+    """Also where a subcommand was meant."""
+    write("user", profiles={"research": FILE, "prod": FILE})
+    with pytest.raises(
+        ConfigurationError, match=r"no federation profile 'reserch'\. Did you mean `research`"
+    ) as caught:
+        load().profile("reserch")
+    assert "There are: research, prod." in caught.value.fix
+    assert all(str(each) in caught.value.fix for each in directories.values())
+    with pytest.raises(ConfigurationError, match=r"Did you mean `status`\?"):
+        load().profile("stauts")
+
+
+def test_a_default_profile_that_is_not_there_is_named_with_its_file(write, load):
+    """The person may never have seen that file."""
+    file = write("system", default_profile="gone")
+    with pytest.raises(ConfigurationError, match=rf"'gone', which {file} makes the default\. There is none yet"):
+        load().profile()
+
+
+def test_without_any_profile_the_error_says_what_to_type_and_where_one_would_stand(load, monkeypatch, tmp_path):
+    """The first thing that a new user sees."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="There is no federation profile yet") as caught:
+        load().profile()
+    assert "--token-file PATH --identity-pool-id POOL" in caught.value.fix
+    assert str(tmp_path / "jupyter_federation_config.json") in caught.value.fix
+
+
+def test_without_a_default_the_profiles_are_named(write, load):
+    """None of several is taken silently."""
+    write("user", profiles={"research": FILE, "prod": FILE})
+    with pytest.raises(
+        ConfigurationError, match=r"no default federation profile\. Name one: %federate research \| prod"
+    ):
+        load().profile()
+
+
+# What does not go together
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ({"source": "file", "path": "/t"}, "neither `identity_pool_id` nor `role_arn`"),
+        ({"identity_pool_id": POOL}, "there is no `source`"),
+        ({**FILE, "role_arn": ROLE}, 'add `"flow": "classic"`'),
+        ({**FILE, "flow": "classic"}, "needs `role_arn`"),
+        ({**FILE, "flow": "classic", "role_arn": ROLE, "custom_role_arn": ROLE}, "the classic flow takes `role_arn`"),
+        ({**FILE, "variable": "TOKEN"}, "`variable` (the command), and it is for env and var alone"),
+        ({**FILE, "source": "prompt"}, "`path` (the command), and it is for file alone"),
+        ({"source": "env", "role_arn": ROLE}, "`source` (the command), which needs `variable` too"),
+        ({"source": "entra", "client_id": "a", "role_arn": ROLE}, "needs `tenant`"),
+        ({"source": "oidc", "client_id": "a", "role_arn": ROLE}, "needs `issuer`"),
+        ({"source": "google", "role_arn": ROLE}, "needs `client_id`"),
+        ({**FILE, "duration_seconds": 900}, "goes with `role_arn` only"),
+        ({**FILE, "role_session_name": "ada"}, "goes with `role_arn` or `assume_role_arn` only"),
+        ({"source": "prompt", "role_arn": ROLE, "custom_role_arn": ROLE}, "goes with `identity_pool_id` only"),
+        ({"source": "prompt", "role_arn": ROLE, "flow": "classic"}, "goes with `identity_pool_id` only"),
+        ({**FILE, "provider": "guest"}, "a guest has no token"),
+    ],
+)
+def test_what_is_missing_or_conflicts_is_named(load, keys, said):
+    """With where each was said."""
+    with pytest.raises(ConfigurationError) as caught:
+        load().profile(**keys)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        FILE,
+        {**FILE, "flow": "classic", "role_arn": ROLE, "duration_seconds": 43_200},
+        {**FILE, "assume_role_arn": ROLE, "role_session_name": "ada"},
+        {**FILE, "custom_role_arn": ROLE, "identity_id": POOL, "provider": "login.example.org/realms/x"},
+        {"source": "prompt", "role_arn": ROLE, "region": "us-gov-west-1", "policy_arns": [POLICY_ARN]},
+        {"source": "jupyterhub", "role_arn": ROLE},
+        {"source": "oidc", "client_id": "a", "issuer": "https://login.example.org", "identity_pool_id": POOL},
+        {"source": "oidc", "client_id": "a", "issuer": "http://127.0.0.1:8000/x", "identity_pool_id": POOL},
+        {"provider": "guest", "identity_pool_id": POOL},
+    ],
+)
+def test_what_goes_together_is_taken(load, keys):
+    """Sources whose sign-in comes in a later release too."""
+    profile = load().profile(**keys)
+    assert keys["identity_pool_id"] == profile.identity_pool_id if "identity_pool_id" in keys else profile.role_arn
+
+
+# Locks
+
+
+@pytest.mark.parametrize("locking", ["system", "environment"])
+@pytest.mark.parametrize("order", [("environment", "user", "system"), ("user", "environment", "system")])
+def test_a_users_file_cannot_change_a_locked_profile(write, load, locking, order):
+    """Nor add to it, whichever of the two directories is the stronger; the error names both files."""
+    locked = write(locking, profiles={"research": {**FILE, "locked": True}})
+    assert load(*order).profile("research").locked_by == locked
+    own = write("user", profiles={"research": {"custom_role_arn": ROLE}})
+    with pytest.raises(ConfigurationError, match="locked by") as caught:
+        load(*order)
+    assert all(str(file) in caught.value.problem for file in (locked, own))
+    assert "`custom_role_arn`" in caught.value.problem
+
+
+def test_a_users_file_may_repeat_a_locked_profile_and_define_others(write, load):
+    """Nothing changes by it."""
+    write("system", profiles={"research": {**FILE, "locked": True}})
+    write("user", profiles={"research": FILE, "mine": FILE})
+    assert set(load().profiles) == {"research", "mine"}
+
+
+def test_files_of_the_locking_directory_work_together(write, load):
+    """They belong to the same administrator."""
+    write("system", "jupyter_federation_config.d/10.json", profiles={"research": {**FILE, "locked": True}})
+    write("system", profiles={"research": {"region": "eu-west-1"}})
+    assert load().profile("research").region == "eu-west-1"
+
+
+def test_the_policy_can_be_locked(write, load):
+    """An administrator's word stays."""
+    write("system", policy={"export": False, "locked": True})
+    write("user", policy={"export": True})
+    with pytest.raises(ConfigurationError, match=r"`policy`: this is locked by .* and `export` would change it"):
+        load()
+
+
+def test_a_lock_outside_a_system_directory_is_an_error(write, load):
+    """It would promise what it cannot hold."""
+    write("user", profiles={"research": {**FILE, "locked": True}})
+    with pytest.raises(ConfigurationError, match="`locked` has no effect here"):
+        load()
+
+
+def test_options_cannot_change_a_locked_profile_but_for_the_manner_of_signing_in(write, load):
+    """The same value is no change."""
+    entra = {"source": "entra", "tenant": "contoso.com", "client_id": "abc", "role_arn": ROLE, "locked": True}
+    file = write("system", default_profile="research", profiles={"research": entra})
+    with pytest.raises(ConfigurationError, match=rf"locked by {file}, and the command changes region"):
+        load().profile(region="eu-west-1")
+    profile = load().profile("research", role_arn=ROLE, no_browser=True, redirect_port=8400)
+    assert (True, 8400) == (profile.no_browser, profile.redirect_port)
+
+
+def test_the_policy_bounds_the_life_of_a_roles_credentials(write, load):
+    """The error names the file that says so."""
+    file = write("system", policy={"max_session_hours": 2})
+    options = {"source": "prompt", "role_arn": ROLE}
+    assert load().profile(**options, duration_seconds=7200).duration_seconds == 7200
+    with pytest.raises(ConfigurationError, match=rf"allows 2 hours \({file}\)\. Ask for 7200 seconds at most"):
+        load().profile(**options, duration_seconds=7201)

@@ -1,0 +1,386 @@
+"""``%federate`` in a real IPython shell, over a federation that only writes down what it is asked."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import json
+import sqlite3
+import subprocess
+import sys
+import time
+import types
+from collections import deque
+
+import pytest
+from IPython.core.completer import provisionalcompleter
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from jupyter_federation import magic
+from jupyter_federation.errors import ConfigurationError, FederationError, InvalidStateError
+
+JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+OPAQUE = "EAAG" + "b0uZ" * 20  # as long as Facebook's access tokens are
+KEY = "AKIAIOSFODNN7EXAMPLE"
+POOL = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"
+
+
+@pytest.fixture
+def bare_shell(tmp_path):
+    """A shell of its own, with a history on disk."""
+    history = {"hist_file": str(tmp_path / "history.sqlite"), "db_cache_size": 0}
+    shell = InteractiveShell(config=Config(HistoryManager=history), ipython_dir=str(tmp_path / "ipython"))
+    yield shell
+    atexit.unregister(shell.atexit_operations)
+    shell.atexit_operations()
+
+
+@pytest.fixture
+def shell(bare_shell):
+    """A shell with the extension."""
+    bare_shell.run_line_magic("load_ext", "jupyter_federation")
+    yield bare_shell
+    magic.unregister(bare_shell)
+
+
+@pytest.fixture
+def federation(monkeypatch):
+    """Stands in for jupyter_federation.federation; ``calls`` holds (name, arguments, keywords)."""
+    stand_in = types.ModuleType("jupyter_federation.federation")
+    stand_in.calls = []
+
+    def recorder(name):
+        return lambda *args, **keywords: stand_in.calls.append((name, args, keywords)) or f"result of {name}"
+
+    for name in ("federate", "status", "whoami", "refresh", "clear"):
+        setattr(stand_in, name, recorder(name))
+    monkeypatch.setitem(sys.modules, "jupyter_federation.federation", stand_in)
+    monkeypatch.setattr(sys.modules["jupyter_federation"], "federation", stand_in, raising=False)
+    return stand_in
+
+
+@pytest.fixture
+def profiles(monkeypatch, tmp_path):
+    """The profiles research (default) and prod, in the user's file."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    names = {"default_profile": "research", "profiles": {"research": {"identity_pool_id": POOL}, "prod": {}}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps({"Federation": names}))
+
+
+def run(shell, cell):
+    """Run a cell as a notebook does; its error is raised."""
+    return shell.run_cell(cell, store_history=True)
+
+
+def stored(shell):
+    """Everything that the history keeps of the inputs, on disk and in memory."""
+    shell.history_manager.writeout_cache()
+    with sqlite3.connect(shell.history_manager.hist_file) as db:
+        rows = db.execute("select source, source_raw from history").fetchall()
+    db.close()
+    inputs = {name: value for name, value in shell.user_ns.items() if name in {"In", "_ih"} or name.startswith("_i")}
+    ranges = [list(shell.history_manager.get_range(raw=raw)) for raw in (True, False)]
+    errors = getattr(shell.history_manager, "exceptions", None)  # since IPython 9
+    return repr((rows, inputs, ranges, shell.history_manager.input_hist_raw, errors))
+
+
+# What a line calls
+
+
+@pytest.mark.parametrize(
+    ("line", "call"),
+    [
+        ("", ("federate", (None,), {})),
+        ("research", ("federate", ("research",), {})),
+        ("research --region eu-west-1", ("federate", ("research",), {"region": "eu-west-1"})),
+        ("--token-file /run/token", ("federate", (None,), {"source": "file", "path": "/run/token"})),
+        ("--token-env=TOKEN", ("federate", (None,), {"source": "env", "variable": "TOKEN"})),
+        ("--token-var token", ("federate", (None,), {"source": "var", "variable": "token"})),
+        ("--token-prompt", ("federate", (None,), {"source": "prompt"})),
+        ("--token-file 'my token' --source file", ("federate", (None,), {"source": "file", "path": "my token"})),
+        ("--token-file my\\ token", ("federate", (None,), {"source": "file", "path": "my token"})),
+        ("--scopes a b --no-browser", ("federate", (None,), {"scopes": ["a", "b"], "no_browser": True})),
+        ('--policy \'{"Version": "2012-10-17"}\'', ("federate", (None,), {"policy": '{"Version": "2012-10-17"}'})),
+        ("--role-arn $arn", ("federate", (None,), {"role_arn": "arn:aws"})),
+        ("--role-arn {arn}", ("federate", (None,), {"role_arn": "arn:aws"})),
+        ("status", ("status", (), {})),
+        ("whoami", ("whoami", (), {})),
+        ("refresh", ("refresh", (), {})),
+        ("clear", ("clear", (), {"sign_out": False})),
+        ("clear --sign-out", ("clear", (), {"sign_out": True})),
+    ],
+)
+def test_a_line_is_one_call_and_its_result(shell, federation, line, call):
+    """Options come under their keys, as they were typed; the result displays itself."""
+    shell.user_ns["arn"] = "arn:aws"
+    assert run(shell, f"%federate {line}").result == f"result of {call[0]}"
+    assert [call] == federation.calls
+
+
+def test_variables_of_a_function_are_expanded(shell, federation):
+    """As IPython does for every line magic."""
+    run(shell, "def sign_in(arn):\n    %federate --role-arn $arn\nsign_in('arn:local')")
+    assert [("federate", (None,), {"role_arn": "arn:local"})] == federation.calls
+
+
+def test_a_backslash_of_a_windows_path_is_itself():
+    """Where the system's paths have them, they escape nothing."""
+    assert deque(["--token-file", r"C:\new\token"]) == magic._words(r"--token-file C:\new\token", escape="")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--regoin x", "no option --regoin. Did you mean `--region`?"),
+        ("--identity_pool_id x", "Did you mean `--identity-pool-id`?"),
+        ("--frobnicate", "%federate --help lists them all"),
+        ("--role-arn", "--role-arn needs a value"),
+        ("--role-arn --region x", "--role-arn needs a value"),
+        ("--token-prompt=x", "--token-prompt takes no value"),
+        ("--no-browser=yes", "--no-browser takes no value"),
+        ("--token-file x --token-env Y", "Keep one of them"),
+        ("--token-file x --source env", "Keep one of them"),
+        ("research prod", "takes one word"),
+        ("--region x prod", "takes one word"),
+        ("--token-file 'x", "quote on the %federate line is not closed"),
+        ("status now", "status takes nothing behind it"),
+        ("clear --sign-ou", "Type %federate clear --sign-out"),
+    ],
+)
+def test_a_wrong_line_is_a_configuration_error_that_says_how(shell, federation, capsys, line, said):
+    """It is one short sentence in the notebook, and nothing is called."""
+    error = run(shell, f"%federate {line}").error_in_exec
+    assert isinstance(error, ConfigurationError)
+    assert said in str(error)
+    assert capsys.readouterr().out.strip() == f"ConfigurationError: {error}"
+    assert federation.calls == []
+
+
+@pytest.mark.parametrize("subcommand", ["panel", "doctor", "export"])
+def test_what_is_not_built_yet_says_so_and_what_to_do(shell, federation, subcommand):
+    """A typed error."""
+    error = run(shell, f"%federate {subcommand}").error_in_exec
+    assert isinstance(error, InvalidStateError)
+    assert "not in this release" in error.problem
+    assert federation.calls == []
+
+
+@pytest.mark.usefixtures("profiles")
+def test_profiles_are_listed_without_signing_in(shell, federation):
+    """As a table that displays itself."""
+    assert f"research (default)          identity pool {POOL}" in repr(run(shell, "%federate profiles").result)
+    assert federation.calls == []
+
+
+def test_help_shows_every_option(shell, capsys):
+    """From the one list."""
+    run(shell, "%federate --help")
+    shown = capsys.readouterr().out
+    assert all(each in shown for each in ("--token-file PATH", "--identity-pool-id", "--assume-role-arn", "--region"))
+
+
+# A token on the line
+
+
+@pytest.mark.parametrize("token", [JWT, OPAQUE, KEY])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        "%federate {token}",
+        "%federate --token {token}",
+        "%federate --token={token}",
+        "%federate --id-token '{token}'",
+        "%federate --token-file={token} --region eu-west-1",
+        '%federate --token-var "{token}"',
+        "%federate 'unbalanced {token}",
+        "a = 1\n%federate --token-env {token}\nb = 2",
+        "%time %federate {token}",
+        "get_ipython().run_line_magic('federate', '--token-file {token}')",
+        "status = %federate {token}",
+    ],
+)
+def test_a_token_on_the_line_is_refused_unrepeated_and_kept_out_of_the_history(shell, federation, capsys, cell, token):
+    """Before it is parsed: the person is told to treat it as disclosed; memory and disk hold it nowhere."""
+    result = run(shell, cell.format(token=token))
+    assert isinstance(result.error_in_exec, ConfigurationError)
+    assert "treat it as disclosed" in result.error_in_exec.fix
+    written = capsys.readouterr()
+    assert token not in written.out + written.err
+    assert token not in stored(shell)
+    assert federation.calls == []
+
+
+@pytest.mark.parametrize("option", ["--token", "--access-token", "--web-identity-token"])
+def test_an_option_for_the_token_itself_is_refused_whatever_stands_there(shell, federation, option):
+    """There is no such option, and what stands there is meant as a secret."""
+    error = run(shell, f"%federate {option} hunter2").error_in_exec
+    assert "treat it as disclosed" in error.fix
+    assert "hunter2" not in str(error) + stored(shell)
+    assert federation.calls == []
+
+
+@pytest.mark.parametrize("line", ["--token-var $token", "--token-file={token}", "{token}"])
+def test_a_variable_that_puts_the_token_on_the_line_is_refused(shell, federation, capsys, line):
+    """The name is asked for; what was typed held no secret and stays in the history."""
+    shell.user_ns["token"] = JWT
+    error = run(shell, f"%federate {line}").error_in_exec
+    assert "--token-var NAME" in error.fix
+    assert JWT not in capsys.readouterr().out
+    assert f"%federate {line}" in stored(shell)
+    assert federation.calls == []
+
+
+@pytest.mark.parametrize(
+    "cell",
+    [
+        f'jf.federate_to_identity_pool("{JWT}", "google")',
+        f'import jupyter_federation as jf\njf.federate(\n    token="{OPAQUE}",\n)',
+        f"%%federate\n{JWT}",
+        f'token = "{JWT}"\n%federate --token-var token',
+    ],
+)
+@pytest.mark.usefixtures("federation")
+def test_a_token_in_any_cell_that_federates_is_kept_out_of_the_history(shell, cell):
+    """In Python calls, in a cell magic that does not exist, in a variable beside."""
+    run(shell, cell)
+    assert not [token for token in (JWT, OPAQUE) if token in stored(shell)]
+    assert "federate" in stored(shell)
+
+
+@pytest.mark.parametrize("cell", [f"digest = '{JWT}'", "%federate --token-file /run/token --region=eu-west-1"])
+@pytest.mark.usefixtures("federation")
+def test_every_other_cell_is_stored_as_it_is(shell, cell):
+    """Only cells that federate are touched, and only where they hold a token."""
+    run(shell, cell)
+    assert cell == shell.history_manager.input_hist_raw[-1]
+
+
+def test_without_the_extension_the_token_is_in_the_history(bare_shell):
+    """The negative control: what the tests above look for is found where nothing guards."""
+    magic.register(bare_shell)
+    magic.unregister(bare_shell)
+    run(bare_shell, f"%federate --token {JWT}")
+    assert stored(bare_shell).count(JWT) > 5
+
+
+# Coming and going
+
+
+def test_unloading_leaves_the_shell_as_it_was_and_signs_out(bare_shell, federation):
+    """Magic, completion and history; what is signed in is cleared."""
+
+    def state():
+        completer, history = bare_shell.Completer, bare_shell.history_manager
+        return set(bare_shell.magics_manager.magics["line"]), list(completer.custom_matchers), history.store_inputs
+
+    before = state()
+    bare_shell.run_line_magic("load_ext", "jupyter_federation")
+    assert before != state()
+    bare_shell.run_line_magic("unload_ext", "jupyter_federation")
+    assert before == state()
+    assert [("clear", (), {})] == federation.calls
+
+
+def test_loading_twice_is_loading_once(bare_shell):
+    """A second registration replaces the first."""
+    magic.register(bare_shell)
+    magic.register(bare_shell)
+    assert len(bare_shell.Completer.custom_matchers) == 1
+    magic.unregister(bare_shell)
+    magic.unregister(bare_shell)
+    assert bare_shell.Completer.custom_matchers == []
+
+
+def test_a_later_wrapper_of_the_history_survives_unloading(bare_shell):
+    """What somebody else put over ours is not ours to remove."""
+    magic.register(bare_shell)
+    ours = bare_shell.history_manager.store_inputs
+    theirs = bare_shell.history_manager.store_inputs = functools.partial(ours)
+    magic.unregister(bare_shell)
+    assert bare_shell.history_manager.store_inputs is theirs
+
+
+@pytest.mark.slow
+def test_loading_imports_nothing_heavy():
+    """Neither AWS nor widgets nor our own rooms below the magic."""
+    code = (
+        "import sys; from IPython.core.interactiveshell import InteractiveShell; shell = InteractiveShell.instance();"
+        "before = set(sys.modules); shell.run_line_magic('load_ext', 'jupyter_federation');"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
+    assert {each for each in loaded if not each.startswith("IPython.")} == {
+        "jupyter_federation",
+        "jupyter_federation.errors",
+        "jupyter_federation.magic",
+        "jupyter_federation.redaction",
+    }
+
+
+# Completion
+
+
+def complete(shell, text):
+    """What Tab offers at the end of ``text``, as whole lines."""
+    with provisionalcompleter():
+        return [text[: each.start] + each.text for each in shell.Completer.completions(text, len(text))]
+
+
+@pytest.mark.usefixtures("profiles")
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("%federate pr", ["%federate prod", "%federate profiles"]),
+        ("x = %federate st", ["x = %federate status"]),
+        ("%federate research --role-", ["%federate research --role-arn", "%federate research --role-session-name"]),
+        ("%federate --token-", [f"%federate --token-{each}" for each in ("env", "file", "prompt", "var")]),
+        ("%federate --provider go", ["%federate --provider google"]),
+        ("%federate --provider=go", ["%federate --provider=google"]),
+        ("%federate --source ju", ["%federate --source jupyterhub"]),
+        ("%federate --flow ", ["%federate --flow classic", "%federate --flow enhanced"]),
+        ("%federate clear --", ["%federate clear --sign-out"]),
+        ("1\n%federate who", ["1\n%federate whoami"]),
+    ],
+)
+def test_tab_completes_the_words_that_are_known(shell, text, lines):
+    """Subcommands, profiles, options, and the values of which there are few; nothing else is offered beside them."""
+    assert lines == complete(shell, text)
+
+
+def test_a_path_is_completed_by_ipython(shell, tmp_path):
+    """It knows how."""
+    (tmp_path / "token.jwt").touch()
+    assert complete(shell, f"%federate --token-file {tmp_path}/to") == [f"%federate --token-file {tmp_path}/token.jwt"]
+
+
+def test_an_option_is_offered_once(shell):
+    """What has been said already is left out."""
+    assert "%federate --region x --region" not in complete(shell, "%federate --region x --re")
+
+
+def test_a_broken_configuration_does_not_disturb_typing(shell, monkeypatch, tmp_path, capsys):
+    """Tab offers nothing then; the sign-in will say what is wrong."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "jupyter_federation_config.json").write_text("{")
+    assert not [line for line in complete(shell, "%federate st") if "status" in line]
+    assert capsys.readouterr() == ("", "")
+
+
+def test_completion_is_quick(shell):
+    """Far under what a person notices, once its modules are there."""
+    complete(shell, "%federate ")
+    started = time.perf_counter()
+    complete(shell, "%federate ")
+    assert time.perf_counter() - started < 0.05
+
+
+def test_our_errors_reach_python_callers_whole(shell, federation, monkeypatch):
+    """The magic neither swallows nor rewords what the federation raises."""
+    mine = FederationError("Refused.", fix="Ask again.")
+
+    def refuse(*_):
+        raise mine
+
+    monkeypatch.setattr(federation, "federate", refuse)
+    assert run(shell, "%federate").error_in_exec is mine
