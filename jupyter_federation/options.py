@@ -49,7 +49,7 @@ def option(**parts: Any) -> Any:
     choices = parts.get("choices", ())
     parts.setdefault("kind", "text")
     parts.setdefault("pattern", "|".join(map(re.escape, choices)))
-    parts.setdefault("expects", f"one of {', '.join(choices)}")
+    parts.setdefault("expects", f"{'a list' if parts['kind'] == 'list' else 'one'} of {', '.join(choices)}")
     made = Option(**parts)
     return field(default=None, repr=not made.secret, metadata={"option": made})
 
@@ -69,7 +69,7 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
             )
         raise ConfigurationError(
             f"{where}: there is no setting `{key}`.",
-            fix=did_you_mean(key, options) or "`%federate --help` lists them all.",
+            fix=did_you_mean(key, options) or f"Known: {', '.join(options)}.",
         )
     if holds_a_token(str(value)):
         raise ConfigurationError(
