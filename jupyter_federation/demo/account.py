@@ -94,12 +94,12 @@ class Account:
     """
 
     def __init__(self, *, lifetime: timedelta, clock_grace: timedelta) -> None:
-        self.lifetime = lifetime
-        self.clock_grace = clock_grace
+        self._durations = lifetime, clock_grace
         self.empty()
 
     def empty(self) -> None:
-        """Drop everything that was added and minted."""
+        """Drop everything that was added and minted; the durations are the constructor's again."""
+        self.lifetime, self.clock_grace = self._durations
         self.roles: dict[str, Role] = {}
         self.pools: dict[str, IdentityPool] = {}
         self.providers: dict[str, OpenIdProvider] = {}

@@ -13,13 +13,12 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-import html
 import json
 import re
 import secrets
 import ssl
-import string
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -30,6 +29,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from tornado.httputil import HTTPServerRequest
 
 from jupyter_federation.demo.loopback import Call, LoopbackServer, Response, fields
+from jupyter_federation.demo.pages import login_page, page
 
 DEMO_USERS: Mapping[str, Mapping[str, Any]] = {
     "ada": {"sub": "10f2c1d4-ada", "name": "Ada Lovelace", "email": "ada@example.org"},
@@ -43,6 +43,7 @@ _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\
 _CODE_LIFETIME = timedelta(minutes=1)
 _DEVICE_CODE_LIFETIME = timedelta(minutes=10)
 _KEY_ID = "demo-1"
+_COOKIE = "demo_session"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -129,16 +130,17 @@ class IdentityProvider(LoopbackServer):
         self.access_token_lifetime = access_token_lifetime
         self.refresh_gives_id_token = refresh_gives_id_token
         self.device_interval = device_interval
-        self._endpoints = {
-            "/.well-known/openid-configuration": ("discovery", self._discovery),
-            "/jwks": ("jwks", lambda _call: _json(self.jwks())),
-            "/authorize": ("authorize", self._authorize),
-            "/token": ("token", self._token),
-            "/device_authorization": ("device_authorization", self._device_authorization),
-            "/device": ("device", self._device),
-            "/revoke": ("revoke", self._revoke),
-            "/end_session": ("end_session", self._end_session),
+        self._endpoints: Mapping[str, tuple[str, Callable[[Call], Response]]] = {  # name → path, answer
+            "discovery": ("/.well-known/openid-configuration", self._discovery),
+            "jwks": ("/jwks", lambda _call: _json(self.jwks())),
+            "authorize": ("/authorize", self._authorize),
+            "token": ("/token", self._token),
+            "device_authorization": ("/device_authorization", self._device_authorization),
+            "device": ("/device", self._device),
+            "revoke": ("/revoke", self._revoke),
+            "end_session": ("/end_session", self._end_session),
         }
+        self._lock = threading.Lock()
         self._forget_everyone()
 
     def _forget_everyone(self) -> None:
@@ -214,23 +216,24 @@ class IdentityProvider(LoopbackServer):
 
     def receive(self, request: HTTPServerRequest) -> Call:
         """A call named after its endpoint, with query and form as parameters."""
-        name, _answer = self._endpoints.get(request.path.removeprefix(self.path), ("unknown", None))
+        names = {self.path + path: name for name, (path, _answer) in self._endpoints.items()}
+        name = names.get(request.path, "unknown")
         return Call(operation=name, parameters=fields(request.query) | fields(request.body), request=request)
 
     def answer(self, call: Call) -> Response:
         """The endpoint's answer; an OAuth error becomes its JSON (RFC 6749, section 5.2)."""
-        path = call.request.path
-        if not path.startswith(self.path) or path.removeprefix(self.path) not in self._endpoints:
-            return _page("Not found", "<p>There is nothing at this address.</p>", status=404)
-        _name, answer = self._endpoints[path.removeprefix(self.path)]
+        if call.operation not in self._endpoints:
+            return page("Not found", "<p>There is nothing at this address.</p>", status=404)
+        _path, answer = self._endpoints[call.operation]
         try:
-            return answer(call)
+            with self._lock:  # codes and refresh tokens are single-use
+                return answer(call)
         except _OAuthError as error:
             call.error = error.code
             return _json({"error": error.code, "error_description": error.description}, status=400)
 
     def _discovery(self, _call: Call) -> Response:
-        endpoint = {name: self.issuer + path for path, (name, _answer) in self._endpoints.items()}
+        endpoint = {name: self.issuer + path for name, (path, _answer) in self._endpoints.items()}
         return _json(
             {
                 "issuer": self.issuer,
@@ -259,37 +262,35 @@ class IdentityProvider(LoopbackServer):
         client = self.clients.get(given.get("client_id", ""))
         redirect_uri = given.get("redirect_uri", "")
         if client is None or not client.allows(redirect_uri):  # never send anybody to an address that is not known
-            return _page("This sign-in cannot work", "<p>Unknown client_id or redirect_uri.</p>", status=400)
-        back = {"state": given["state"]} if "state" in given else {}
-        back["iss"] = self.issuer
-        prompts = set(given.get("prompt", "").split())
-        user = self._browsers.get(_cookie(call.request))
-        headers = {}
+            return page("This sign-in cannot work", "<p>Unknown client_id or redirect_uri.</p>", status=400)
+        back = {name: given[name] for name in ("state",) if name in given} | {"iss": self.issuer}
         if problem := _unfit(given):
             return _redirect(redirect_uri, back | {"error": "invalid_request", "error_description": problem})
+        prompts = set(given.get("prompt", "").split())
+        headers = {}
         if call.request.method == "POST":
-            if given.get("user") == "":
+            user = given.get("user", "")
+            if user not in self.users:
                 return _redirect(redirect_uri, back | {"error": "access_denied"})
-            user = given["user"] if given.get("user") in self.users else None
-        elif user and prompts & {"login", "select_account"}:
-            user = None
-        if user is None:
-            if prompts == {"none"}:
-                return _redirect(redirect_uri, back | {"error": "login_required"})
-            return self._login_page(f"Sign in to <b>{html.escape(client.client_id)}</b>")
-        if call.request.method == "POST":
             browser = secrets.token_urlsafe(16)
             self._browsers[browser] = user
-            headers["Set-Cookie"] = f"demo_session={browser}; Path=/; HttpOnly; SameSite=Lax"
+            headers["Set-Cookie"] = f"{_COOKIE}={browser}; Path=/; HttpOnly; SameSite=Lax"
+        else:
+            user = self._browsers.get(_cookie(call.request), "")
+            if not user and "none" in prompts:
+                return _redirect(redirect_uri, back | {"error": "login_required"})
+            if not user or prompts & {"login", "select_account"}:
+                return login_page(self.users, f"Sign in to {client.client_id}")
+        grant = Grant(
+            client_id=client.client_id,
+            user=user,
+            scope=given["scope"],
+            signed_in_at=self.now(),
+            nonce=given.get("nonce"),
+        )
         code = secrets.token_urlsafe(24)
         self._codes[code] = _Code(
-            grant=Grant(
-                client_id=client.client_id,
-                user=user,
-                scope=given["scope"],
-                signed_in_at=self.now(),
-                nonce=given.get("nonce"),
-            ),
+            grant=grant,
             redirect_uri=redirect_uri,
             challenge=given["code_challenge"],
             expires_at=self.now() + _CODE_LIFETIME,
@@ -404,10 +405,9 @@ class IdentityProvider(LoopbackServer):
                     device.user = call.parameters.get("user") if call.parameters.get("user") in self.users else None
                     device.denied = device.user is None
                     said = "You are signed in. Go back to the notebook." if device.user else "Refused, as you wished."
-                    return _page("Done", f"<p>{said}</p>")
-            return _page("No such code", "<p>The code is unknown, used, or too old.</p>", status=400)
-        box = f'<p><input name="user_code" value="{html.escape(typed)}" placeholder="ABCD-EFGH" required></p>'
-        return self._login_page("Sign in to the device that shows this code", box)
+                    return page("Done", f"<p>{said}</p>")
+            return page("No such code", "<p>The code is unknown, used, or too old.</p>", status=400)
+        return login_page(self.users, "Sign in to the device that shows this code", user_code=typed)
 
     def _revoke(self, call: Call) -> Response:
         """RFC 7009: an unknown token is no error."""
@@ -422,23 +422,13 @@ class IdentityProvider(LoopbackServer):
         after = call.parameters.get("post_logout_redirect_uri", "")
         if any(client.allows(after) for client in self.clients.values()):
             return _redirect(after, {"state": call.parameters["state"]} if "state" in call.parameters else {})
-        return _page("Signed out", "<p>The identity provider has forgotten this browser.</p>")
+        return page("Signed out", "<p>The identity provider has forgotten this browser.</p>")
 
     def _client(self, given: Mapping[str, str]) -> Client:
         client = self.clients.get(given.get("client_id", ""))
         if client is None or (client.secret is not None and given.get("client_secret") != client.secret):
             raise _OAuthError("invalid_client", "unknown client_id, or wrong client_secret")
         return client
-
-    def _login_page(self, lead: str, box: str = "") -> Response:
-        """A form with a button for each user; it posts to the URL that it stands at."""
-        buttons = "".join(
-            f'<button name="user" value="{html.escape(name)}"><b>{html.escape(str(claims.get("name", name)))}</b>'
-            f"<br>{html.escape(str(claims.get('email', '')))}</button>"
-            for name, claims in self.users.items()
-        )
-        cancel = '<button name="user" value="" class="no" formnovalidate>Cancel</button>'
-        return _page("Who are you today?", f'<p>{lead}</p><form method="post">{box}{buttons}{cancel}</form>')
 
 
 @functools.cache
@@ -465,7 +455,7 @@ def _unfit(given: Mapping[str, str]) -> str | None:
 
 
 def _cookie(request: HTTPServerRequest) -> str:
-    morsel = request.cookies.get("demo_session")
+    morsel = request.cookies.get(_COOKIE)
     return morsel.value if morsel else ""
 
 
@@ -478,27 +468,3 @@ def _redirect(uri: str, query: Mapping[str, str], headers: Mapping[str, str] | N
     separator = "&" if "?" in uri else "?"
     target = f"{uri}{separator}{urlencode(query)}" if query else uri
     return Response(status=302, headers={"Location": target, "Cache-Control": "no-store", **(headers or {})})
-
-
-_PAGE = string.Template("""<!doctype html><html lang="en"><meta charset="utf-8"><title>$title</title>
-<meta name="viewport" content="width=device-width">
-<style>
-  body { font: 16px/1.5 system-ui, sans-serif; margin: 12vh auto; max-width: 22rem; padding: 0 1rem; color: #1c2733 }
-  @media (prefers-color-scheme: dark) { body { background: #14191f; color: #dfe6ee } }
-  h1 { font-size: 1.4rem } footer { margin-top: 2rem; font-size: .8rem; opacity: .7 }
-  button, input { font: inherit; width: 100%; box-sizing: border-box; margin: .3rem 0; padding: .6rem .9rem;
-    border: 1px solid #8a99a8; border-radius: .5rem; background: none; color: inherit; text-align: left }
-  button { cursor: pointer } button:hover, button:focus { border-color: #2f6fde } .no { border: 0; opacity: .7 }
-</style>
-<h1>$title</h1>$body<footer>A demo identity provider. It runs on this machine only, and asks for no password.</footer>
-</html>""")
-
-
-def _page(title: str, body: str, *, status: int = 200) -> Response:
-    page = _PAGE.substitute(title=html.escape(title), body=body).encode()
-    headers = {
-        "Content-Type": "text/html; charset=utf-8",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'",
-    }
-    return Response(status=status, body=page, headers=headers)

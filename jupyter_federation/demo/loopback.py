@@ -115,10 +115,14 @@ class LoopbackServer:
         """The next ``times`` requests of ``operation`` suffer ``fault``, after the faults injected before."""
         self._faults[operation].extend([fault] * times)
 
+    def recover(self) -> None:
+        """Drop the faults that have not happened yet."""
+        self._faults.clear()
+
     def reset(self) -> None:
         """Forget the calls and the faults, and set the clock right."""
         self.calls.clear()
-        self._faults.clear()
+        self.recover()
         self.clock_offset = timedelta(0)
 
     def start(self) -> None:

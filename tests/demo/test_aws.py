@@ -631,17 +631,23 @@ def test_an_answer_can_be_late_hang_or_be_nonsense(aws, pool, client):
         cognito.get_id(IdentityPoolId=pool.id)
 
 
-def test_the_clock_moves_expiry_and_date(aws, sts, assume, role):
-    """AWS may live two hours ahead of this machine; a token that is valid there must then be too."""
-    aws.clock_grace = timedelta(hours=3)
+def test_the_clock_moves_expiry_and_date(aws, provider, sts, assume):
+    """AWS may live two hours ahead of this machine; a token must then be valid there."""
     aws.clock_offset = timedelta(hours=2)
-    try:
-        answer = sts.assume_role_with_web_identity(**assume())
-    finally:
-        aws.clock_grace = timedelta(minutes=5)
+    token = provider.id_token("ada", lifetime=timedelta(hours=3))
+    answer = sts.assume_role_with_web_identity(**assume(WebIdentityToken=token))
     ahead = answer["Credentials"]["Expiration"] - datetime.now(timezone.utc)
     assert timedelta(hours=2, minutes=59) < ahead < timedelta(hours=3, minutes=1)
     assert f"{aws.now():%a, %d %b %Y %H:}" == answer["ResponseMetadata"]["HTTPHeaders"]["date"][:20]
+
+
+def test_a_reset_makes_it_new(aws, pool, cognito):
+    """Durations, faults and all that was registered: nothing of a test reaches the next."""
+    aws.lifetime, aws.clock_offset = timedelta(seconds=1), timedelta(hours=1)
+    aws.throttle("GetId")
+    aws.reset()
+    assert (timedelta(hours=1), timedelta(0), {}) == (aws.lifetime, aws.clock_offset, aws.pools)
+    assert "ResourceNotFoundException" == refusal(cognito.get_id, IdentityPoolId=pool.id)[0]
 
 
 def test_keys_can_live_for_seconds(session, provider, role):
