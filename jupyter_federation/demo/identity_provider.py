@@ -263,7 +263,7 @@ class IdentityProvider(LoopbackServer):
         redirect_uri = given.get("redirect_uri", "")
         if client is None or not client.allows(redirect_uri):  # never send anybody to an address that is not known
             return page("This sign-in cannot work", "<p>Unknown client_id or redirect_uri.</p>", status=400)
-        back = {name: given[name] for name in ("state",) if name in given} | {"iss": self.issuer}
+        back = {**_state(given), "iss": self.issuer}
         if problem := _unfit(given):
             return _redirect(redirect_uri, back | {"error": "invalid_request", "error_description": problem})
         prompts = set(given.get("prompt", "").split())
@@ -421,7 +421,7 @@ class IdentityProvider(LoopbackServer):
         self._browsers.pop(_cookie(call.request), None)
         after = call.parameters.get("post_logout_redirect_uri", "")
         if any(client.allows(after) for client in self.clients.values()):
-            return _redirect(after, {"state": call.parameters["state"]} if "state" in call.parameters else {})
+            return _redirect(after, _state(call.parameters))
         return page("Signed out", "<p>The identity provider has forgotten this browser.</p>")
 
     def _client(self, given: Mapping[str, str]) -> Client:
@@ -452,6 +452,11 @@ def _unfit(given: Mapping[str, str]) -> str | None:
     if not given.get("code_challenge") or given.get("code_challenge_method") != "S256":
         return "PKCE is required: code_challenge with code_challenge_method S256"
     return None
+
+
+def _state(given: Mapping[str, str]) -> dict[str, str]:
+    """``state``, which goes back as it came, where it came."""
+    return {"state": given["state"]} if "state" in given else {}
 
 
 def _cookie(request: HTTPServerRequest) -> str:

@@ -618,7 +618,7 @@ def test_any_error_can_be_ordered(aws, pool, cognito):
 
 def test_an_answer_can_be_late_hang_or_be_nonsense(aws, pool, client):
     """Delay, silence, a closed connection, and a body of the test's choice."""
-    cognito = client("cognito-identity", read_timeout=0.3)
+    cognito = client("cognito-identity", read_timeout=0.5)
     aws.inject("GetId", Fault(delay=0.1, response=Response(body=b'{"IdentityId": 7}')))
     aws.inject("GetId", Fault(drop=True))
     aws.inject("GetId", Fault.hang())
@@ -675,14 +675,15 @@ def test_many_threads_get_their_answers(aws, provider, pool, client):
 
 
 def test_answers_come_in_one_piece(aws, pool, client):
-    """No 40 ms for each request on a kept connection, which headers and body apart would cost."""
+    """No 40 ms for every second request on a kept connection, which headers and body apart would cost."""
     cognito = client("cognito-identity")
     pool.unauthenticated_role = Role(name="Guest")
-    cognito.get_id(IdentityPoolId=pool.id)
-    started = time.monotonic()
-    for _ in range(10):
+    times = []
+    for _ in range(11):
+        started = time.monotonic()
         cognito.get_id(IdentityPoolId=pool.id)
-    assert (time.monotonic() - started) / 10 < 0.03
+        times.append(time.monotonic() - started)
+    assert sorted(times)[7] < 0.03
 
 
 def test_moto_is_not_imported_for_cognito_and_sts():

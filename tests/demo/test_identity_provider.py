@@ -8,6 +8,7 @@ import threading
 import urllib.error
 import urllib.parse
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import jwt
@@ -199,6 +200,13 @@ def test_refresh_tokens_rotate_and_reuse_ends_the_grant(tokens, post):
     assert "nonce" not in jwt.decode(answer["id_token"], options={"verify_signature": False})
     assert (400, "invalid_grant") == refreshed(post, tokens["refresh_token"])
     assert (400, "invalid_grant") == refreshed(post, answer["refresh_token"])
+
+
+def test_of_many_refreshes_at_once_one_succeeds(tokens, post):
+    """The race that loses a grant in real life: one new refresh token, and the rest is reuse."""
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda _: refreshed(post, tokens["refresh_token"]), range(8)))
+    assert [(200, None)] + [(400, "invalid_grant")] * 7 == sorted(answers)
 
 
 def test_a_refresh_answer_may_lack_an_id_token(provider, tokens, post, monkeypatch):
