@@ -55,9 +55,8 @@ class CognitoSettings:
             value = getattr(self, setting)
             if value is not None and not _ID.fullmatch(value):
                 raise ConfigurationError(
-                    f"`{setting}` is {value!r}, and that is not what AWS calls one.",
-                    fix=f"Set `{setting}` as Cognito shows it: REGION:UUID, such as "
-                    "eu-west-1:1a2b3c4d-0000-1111-2222-333344445555.",
+                    f"`{setting}` is {value!r}, and AWS's are REGION:UUID.",
+                    fix=f"Set `{setting}` as Cognito shows it, such as eu-west-1:1a2b3c4d-0000-1111-2222-333344445555.",
                 )
         if self.custom_role_arn is not None:
             check_role_arn(self.custom_role_arn, "custom_role_arn")

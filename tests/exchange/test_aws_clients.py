@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 
 import pytest
@@ -154,9 +155,7 @@ def test_the_timeouts_and_the_one_attempt_are_ours(isolated_home, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("AWS_ENDPOINT_URL", "not a url"), ("AWS_CONFIG_FILE", "broken"), ("AWS_CA_BUNDLE", " ")]
-)
+@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "not a url"), ("AWS_CONFIG_FILE", "broken")])
 def test_a_broken_configuration_is_told(exchange, token, monkeypatch, tmp_path, name, value):  # noqa: PLR0917
     """botocore's own words, and where to look."""
     if name == "AWS_CONFIG_FILE":
@@ -176,21 +175,26 @@ def test_warming_makes_the_client_and_never_raises(aws, exchange, monkeypatch):
     make_exchange(StsSettings(role_arn=ROLE)).warm()
 
 
-def test_two_threads_make_one_client(exchange, token, aws):
+def test_two_threads_make_one_client(exchange, token, aws, monkeypatch):
     """Warming and the exchange meet; botocore's session is not safe to share, so one of them waits."""
-    start = threading.Barrier(4)
+    made, start, new_client = [], threading.Barrier(4), aws_clients._new_client
+
+    def slowly(*arguments):
+        time.sleep(0.05)
+        made.append(new_client(*arguments))
+        return made[-1]
 
     def work():
         start.wait()
         exchange.exchange(token)
 
+    monkeypatch.setattr(aws_clients, "_new_client", slowly)
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert 4 == aws.count("GetCredentialsForIdentity")
-    assert 1 == len(exchange._clients._process.clients)
+    assert (4, 1) == (aws.count("GetCredentialsForIdentity"), len(made))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")

@@ -63,6 +63,14 @@ def test_the_identity_of_the_settings_spares_get_id(aws, pool, token, clients):
     assert ["GetCredentialsForIdentity"] == operations(aws)
 
 
+def test_the_identity_handed_in_outranks_the_one_set(aws, pool, token, clients):
+    """The setting is where an exchange begins; what AWS answered since is what counts."""
+    known = CognitoExchange(CognitoSettings(identity_pool_id=pool.id), clients).exchange(token).identity_id
+    settings = CognitoSettings(identity_pool_id=pool.id, identity_id=IDENTITY)
+    CognitoExchange(settings, clients).exchange(token, identity_id=known)
+    assert known == aws.calls[-1].parameters["IdentityId"]
+
+
 def test_an_identity_that_aws_merged_is_adopted(aws, pool, token, guest, clients):
     """A guest's identity handed in by somebody who has one already: the answer's counts."""
     pool.unauthenticated_role = Role(name="Guest")
