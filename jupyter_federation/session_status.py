@@ -102,7 +102,7 @@ def _moment(moment: datetime) -> str:
 
 
 def _time_tag(moment: datetime) -> str:
-    return f'<time datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_moment(moment)}</time>'
+    return f'<time style="white-space: nowrap" datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_moment(moment)}</time>'
 
 
 def _duration(seconds: int) -> str:

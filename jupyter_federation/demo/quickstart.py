@@ -31,9 +31,7 @@ def open_lab(*, browser: bool) -> int:
     """JupyterLab on a copy of the quickstart, until Ctrl-C ends it and everything with it; the exit status."""
     with _world() as (servers, notebook), _lab(servers, notebook.parent) as (lab, server):
         address = f"{server['url']}lab/tree/{_NAME}?token={server['token']}"
-        _say(
-            f"\n    {address}\n\nJupyterLab is ready. Ctrl-C ends it, with the two servers and this copy of the notebook."
-        )
+        _say(f"\n    {address}\n\nJupyterLab is ready. Ctrl-C ends it, the servers and this copy of the notebook.")
         if browser:
             webbrowser.open(address)
         with contextlib.suppress(KeyboardInterrupt):
@@ -97,10 +95,14 @@ def _environment(servers: DemoServers) -> dict[str, str]:
 def _lab(servers: DemoServers, root: Path) -> Iterator[tuple[subprocess.Popen[bytes], Mapping[str, Any]]]:
     """JupyterLab over ``root``, and what it wrote about itself once it answers."""
     _say("Starting JupyterLab ...")
-    runtime = servers.directory / "runtime"  # of its own: it holds the server's token and goes with the demo
+    # All of JupyterLab's own files go with the demo; the user's workspaces and settings are left alone.
+    runtime, workspaces, settings = (servers.directory / name for name in ("runtime", "workspaces", "settings"))
+    news = settings / "@jupyterlab" / "apputils-extension" / "notification.jupyterlab-settings"
+    news.parent.mkdir(parents=True)
+    news.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")  # nor does it ask for any
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--log-level=WARN"]
     command += [f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1", "--ServerApp.allow_root=True"]
-    command += ["--LabApp.news_url=None"]  # nothing here asks the network for news
+    command += [f"--LabApp.workspaces_dir={workspaces}", f"--LabApp.user_settings_dir={settings}"]
     lab = subprocess.Popen(  # noqa: S603 - our own interpreter
         command,
         env={**_environment(servers), "JUPYTER_RUNTIME_DIR": str(runtime)},
