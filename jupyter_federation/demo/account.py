@@ -157,7 +157,7 @@ def constrain(
         problem = f"Member must have {what} greater than or equal to {at_least}"
     elif size > at_most:
         problem = f"Member must have {what} less than or equal to {at_most}"
-    elif pattern is not None and not re.fullmatch(pattern, str(value)):
+    elif pattern is not None and not re.fullmatch(pattern, str(value), re.ASCII):
         problem = f"Member must satisfy regular expression pattern: {pattern}"
     if problem is not None:
         shown = "Value" if "oken" in name or name == "logins" else f"Value '{value}'"  # a token is not repeated

@@ -60,7 +60,7 @@ class Client:
 
 
 @dataclass(kw_only=True, eq=False)
-class Grant:
+class _Grant:
     """What one sign-in gave one client; revoking it ends its code and all of its refresh tokens."""
 
     client_id: str
@@ -74,7 +74,7 @@ class Grant:
 
 @dataclass(kw_only=True, eq=False)
 class _Code:
-    grant: Grant
+    grant: _Grant
     redirect_uri: str
     challenge: str
     expires_at: datetime
@@ -145,7 +145,7 @@ class IdentityProvider(LoopbackServer):
 
     def _forget_everyone(self) -> None:
         self._codes: dict[str, _Code] = {}
-        self._grants: dict[str, Grant] = {}  # by each refresh token that was ever issued
+        self._grants: dict[str, _Grant] = {}  # by each refresh token that was ever issued
         self._devices: dict[str, _Device] = {}  # by device code
         self._browsers: dict[str, str] = {}  # cookie → user
 
@@ -281,7 +281,7 @@ class IdentityProvider(LoopbackServer):
                 return _redirect(redirect_uri, back | {"error": "login_required"})
             if not user or prompts & {"login", "select_account"}:
                 return login_page(self.users, f"Sign in to {client.client_id}")
-        grant = Grant(
+        grant = _Grant(
             client_id=client.client_id,
             user=user,
             scope=given["scope"],
@@ -325,7 +325,7 @@ class IdentityProvider(LoopbackServer):
             self._grants[grant.refresh_token] = grant
         return _json(answer)
 
-    def _redeem_code(self, client: Client, given: Mapping[str, str]) -> Grant:
+    def _redeem_code(self, client: Client, given: Mapping[str, str]) -> _Grant:
         code = self._codes.get(given.get("code", ""))
         if code is None or code.grant.client_id != client.client_id:
             raise _OAuthError("invalid_grant", "unknown code")
@@ -343,7 +343,7 @@ class IdentityProvider(LoopbackServer):
             raise _OAuthError("invalid_grant", "the code has expired")
         return code.grant
 
-    def _redeem_refresh_token(self, client: Client, given: Mapping[str, str]) -> Grant:
+    def _redeem_refresh_token(self, client: Client, given: Mapping[str, str]) -> _Grant:
         token = given.get("refresh_token", "")
         grant = self._grants.get(token)
         if grant is None or grant.client_id != client.client_id or grant.revoked:
@@ -353,7 +353,7 @@ class IdentityProvider(LoopbackServer):
             raise _OAuthError("invalid_grant", "the refresh token was used before; its grant is revoked")
         return grant
 
-    def _redeem_device_code(self, client: Client, given: Mapping[str, str]) -> Grant:
+    def _redeem_device_code(self, client: Client, given: Mapping[str, str]) -> _Grant:
         """RFC 8628, section 3.5."""
         device = self._devices.get(given.get("device_code", ""))
         if device is None or device.client_id != client.client_id:
@@ -370,7 +370,7 @@ class IdentityProvider(LoopbackServer):
         if device.user is None:
             raise _OAuthError("authorization_pending", "the user has not answered yet")
         del self._devices[given["device_code"]]
-        return Grant(client_id=client.client_id, user=device.user, scope=device.scope, signed_in_at=now)
+        return _Grant(client_id=client.client_id, user=device.user, scope=device.scope, signed_in_at=now)
 
     def _device_authorization(self, call: Call) -> Response:
         """RFC 8628, section 3.1."""
