@@ -43,15 +43,13 @@ class Policy:
     """What an administrator allows; None: nothing was said.  ``origins`` and ``locked_by`` as in `Profile`."""
 
     max_session_hours: int | None = option(
-        kind="integer", expects="hours from 1 to 12", bounds=(1, 12), help="The longest life of a role's credentials."
+        "The longest life of a role's credentials.", "integer", expects="hours from 1 to 12", bounds=(1, 12)
     )
     allowed_sign_in: tuple[str, ...] | None = option(
-        kind="list", choices=("browser", "paste", "device-code"), help="The ways to sign in."
+        "The ways to sign in.", "list", choices=("browser", "paste", "device-code")
     )
-    endpoint: bool | None = option(
-        kind="flag", expects="true or false", help="Whether other tools may use the loopback endpoint."
-    )
-    export: bool | None = option(kind="flag", expects="true or false", help="Whether credentials may be exported.")
+    endpoint: bool | None = option("Whether other tools may use the loopback endpoint.", "flag")
+    export: bool | None = option("Whether credentials may be exported.", "flag")
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     locked_by: Path | None = field(default=None, compare=False)
@@ -123,10 +121,11 @@ class Configuration:
         if name in self.profiles:
             return self.profiles[name]
         there = f"There are: {', '.join(self.profiles)}." if self.profiles else "There is none yet."
+        nearest = did_you_mean(name, (*self.profiles, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {name!r}{why}.",
-            fix=f"{did_you_mean(name, SUBCOMMANDS) or did_you_mean(name, self.profiles) or ''} {there} "
-            f"Looked for in {_NAME}.json and {_NAME}.d/*.json of {', '.join(map(str, self.directories))}.".lstrip(),
+            fix=f"{there if nearest is None else f'{nearest} {there}'} Looked for in {_NAME}.json and {_NAME}.d/*.json "
+            f"of {', '.join(map(str, self.directories))}.",
         )
 
     @property

@@ -32,9 +32,8 @@ _NOT_YET = {
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
     "export": "What runs in this notebook, and what it starts, has the credentials without it.",
 }
-_TOKEN_ON_THE_LINE = re.compile(
-    r"(--(?:[\w-]+-)?token)(?:\s*=\s*|\s+|$)\S*"
-)  # --token, --id-token, ...; not --token-file
+# --token, --id-token and the like with what follows, but not --token-file.
+_TOKEN_ON_THE_LINE = re.compile(r"(--(?:[\w-]+-)?token)(?:\s*=\s*|\s+|$)\S*")
 _OPTION_AND_EQUALS = re.compile(r"(--[\w-]+)=")
 _COMPLETED_LINE = re.compile(r"\s*(?:[\w.,\s]+=\s*)?%federate\s+(.*)")
 _MAGIC = "federate"
@@ -99,7 +98,7 @@ class FederateMagic:
                 fix="Remove it from the cell. It stands in the notebook's source now, so treat it as disclosed and get "
                 "a new one; bring that by --token-file PATH, --token-env NAME or --token-var NAME.",
             )
-        line = self._shell.var_expand(line, depth=2)  # the frames between: this one and run_line_magic
+        line = self._shell.var_expand(line, depth=2)  # over this frame and run_line_magic's to the cell's
         if _shows_a_token(line):
             raise ConfigurationError(
                 "A $variable or {expression} put a token on the %federate line; it was not used.",
@@ -217,9 +216,9 @@ def _parse(words: deque[str]) -> dict[str, Any]:
             said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind == "list")}
         if source is not None:
             said["source"] = source
-        if parsed.get("source", said.get("source")) != said.get("source", parsed.get("source")):
+        if "source" in said and parsed.get("source", said["source"]) != said["source"]:
             raise ConfigurationError(
-                f"{name} is the second word on where the token comes from.", fix="Keep one of them."
+                f"{name} says anew where the token comes from.", fix="Keep one of the two options."
             )
         parsed |= said
     return parsed

@@ -12,7 +12,7 @@ import re
 import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.redaction import holds_a_token
@@ -26,14 +26,14 @@ _SECRET_KEY = re.compile(r"(?:.*_)?(?:token|password|passphrase|secret|assertion
 class Option:
     """One setting.
 
-    A "text", and each item of a "list", matches ``pattern`` whole; an "integer" lies in ``bounds``.  ``expects``
-    completes "it should be ...".  An option that is about the token names the ``sources`` that use it, and is
-    ``required`` by all of them or by none.  One that makes sense only beside another names those in ``beside``, of
-    which one is enough.  What is ``secret`` is never shown.
+    ``kind`` is text, list, integer, flag or json.  A text, and each item of a list, matches ``pattern`` whole; an
+    integer lies in ``bounds``.  ``expects`` completes "it should be ...".  An option that is about the token names the
+    ``sources`` that use it, and is ``required`` by all of them or by none.  One that makes sense only beside another
+    names those in ``beside``, of which one is enough.  What is ``secret`` is never shown.
     """
 
-    kind: Literal["text", "list", "integer", "flag", "json"]
     help: str
+    kind: str
     expects: str
     pattern: str = ""
     bounds: tuple[int, int] = (0, 0)
@@ -44,13 +44,14 @@ class Option:
     secret: bool = False
 
 
-def option(**parts: Any) -> Any:
-    """A dataclass field for the `Option` with these parts; ``choices`` alone are a pattern and an expectation."""
-    choices = parts.get("choices", ())
-    parts.setdefault("kind", "text")
-    parts.setdefault("pattern", "|".join(map(re.escape, choices)))
-    parts.setdefault("expects", f"{'a list' if parts['kind'] == 'list' else 'one'} of {', '.join(choices)}")
-    made = Option(**parts)
+def option(help_: str, kind: str = "text", *, choices: tuple[str, ...] = (), **parts: Any) -> Any:
+    """A dataclass field for an `Option`; from a flag's kind, or from ``choices``, follows what it expects."""
+    if kind == "flag":
+        parts["expects"] = "true or false"
+    elif "expects" not in parts:
+        parts["expects"] = f"{'a list' if kind == 'list' else 'one'} of {', '.join(choices)}"
+        parts["pattern"] = "|".join(map(re.escape, choices))
+    made = Option(help=help_, kind=kind, choices=choices, **parts)
     return field(default=None, repr=not made.secret, metadata={"option": made})
 
 

@@ -17,13 +17,17 @@ from jupyter_federation.options import Option, option, options_of, with_settings
 
 _SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
 _SOURCES = (*_SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
-_PATH = {"expects": "a path", "pattern": r"[^\0]+"}
-_URL = {"expects": "an https URL", "pattern": r"https://\S+|http://(?:localhost|127\.0\.0\.1)(?:[:/]\S*)?"}
-_COGNITO_ID = {
+_WORD: dict[str, Any] = {"expects": "text without white space", "pattern": r"\S+"}
+_PATH: dict[str, Any] = {"expects": "a path", "pattern": r"[^\0]+"}
+_URL: dict[str, Any] = {
+    "expects": "an https URL",
+    "pattern": r"https://\S+|http://(?:localhost|127\.0\.0\.1)(?:[:/]\S*)?",
+}
+_COGNITO_ID: dict[str, Any] = {  # an identity pool's or an identity's, as in Cognito's API reference
     "expects": "a Cognito id (REGION:UUID)",
     "pattern": r"[\w-]+:[0-9a-f-]+",
-}  # as in Cognito's API reference
-_ROLE = {"expects": "an IAM role's ARN", "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+"}
+}
+_ROLE: dict[str, Any] = {"expects": "an IAM role's ARN", "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+"}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,115 +40,94 @@ class Profile:
 
     name: str | None = None
 
-    source: str | None = option(choices=_SOURCES, help="Where the token comes from.")
-    path: str | None = option(**_PATH, sources=("file",), required=True, help="The file that holds the token.")
+    source: str | None = option("Where the token comes from.", choices=_SOURCES)
+    path: str | None = option("The file that holds the token.", **_PATH, sources=("file",), required=True)
     variable: str | None = option(
+        "The environment variable, or the notebook's Python variable, that holds the token.",
         expects="a variable's name",
         pattern=r"[^\W\d]\w*",
         sources=("env", "var"),
         required=True,
-        help="The environment variable, or the notebook's Python variable, that holds the token.",
     )
-    tenant: str | None = option(
-        expects="a tenant's id or domain", pattern=r"[\w.-]+", sources=("entra",), required=True, help="Entra's tenant."
-    )
-    authority: str | None = option(
-        **_URL, sources=("entra",), help="Entra's address, where it is not the public cloud's."
-    )
+    tenant: str | None = option("Entra's tenant: its id or domain.", **_WORD, sources=("entra",), required=True)
+    authority: str | None = option("Entra's address, if not the public cloud's.", **_URL, sources=("entra",))
     issuer: str | None = option(
-        **_URL, sources=("oidc", "cognito-user-pool"), required=True, help="The OpenID provider's issuer."
+        "The OpenID provider's issuer.", **_URL, sources=("oidc", "cognito-user-pool"), required=True
     )
     client_id: str | None = option(
-        expects="a client's id",
-        pattern=r"\S+",
-        sources=_SIGN_INS,
-        required=True,
-        help="The application as it is registered with the provider.",
+        "The application's id, as it is registered with the provider.", **_WORD, sources=_SIGN_INS, required=True
     )
     client_secret: str | None = option(
-        expects="the client's secret",
-        pattern=r"\S+",
+        "A Google desktop client's, which Google documents as not confidential.",
+        **_WORD,
         sources=("google",),
         secret=True,
-        help="Of a Google desktop client only, where Google documents it as not confidential.",
     )
     scopes: tuple[str, ...] | None = option(
-        kind="list",
+        "What to ask the provider for, beside openid.",
+        "list",
         expects="a list of scopes",
         pattern=r"\S+",
         sources=_SIGN_INS,
-        help="What to ask the provider for, beside openid.",
     )
     redirect_port: int | None = option(
-        kind="integer",
+        "The loopback port that the provider redirects to.",
+        "integer",
         expects="a port from 1 to 65535",
         bounds=(1, 65_535),
         sources=_SIGN_INS,
-        help="The loopback port that the provider redirects to.",
     )
-    no_browser: bool | None = option(
-        kind="flag",
-        expects="true or false",
-        sources=_SIGN_INS,
-        help="Show the sign-in's address instead of opening a browser.",
-    )
-    use_device_code: bool | None = option(
-        kind="flag", expects="true or false", sources=_SIGN_INS, help="Sign in by a code typed on another device."
-    )
+    no_browser: bool | None = option("Show the sign-in's address and open no browser.", "flag", sources=_SIGN_INS)
+    use_device_code: bool | None = option("Sign in by a code typed on another device.", "flag", sources=_SIGN_INS)
     ca_bundle: str | None = option(
-        **_PATH, sources=(*_SIGN_INS, "jupyterhub"), help="The certificates to trust for the provider (PEM)."
+        "The certificates to trust for the provider (PEM).", **_PATH, sources=(*_SIGN_INS, "jupyterhub")
     )
 
     provider: str | None = option(
+        "Whose token it is; without it, the token's issuer tells.",
         expects=f"one of {', '.join(PROVIDERS)}, or a logins key or issuer as it stands",
         pattern="|".join((*PROVIDERS, r"\S*[.:]\S*")),
         choices=PROVIDERS,
-        help="Whose token it is; without it, the token's issuer tells.",
     )
-    identity_pool_id: str | None = option(**_COGNITO_ID, help="The Cognito identity pool that takes the token.")
+    identity_pool_id: str | None = option("The Cognito identity pool that takes the token.", **_COGNITO_ID)
     identity_id: str | None = option(
-        **_COGNITO_ID, beside=("identity_pool_id",), help="The Cognito identity to use, where it is known already."
+        "The Cognito identity to use, where it is known already.", **_COGNITO_ID, beside=("identity_pool_id",)
     )
     custom_role_arn: str | None = option(
-        **_ROLE, beside=("identity_pool_id",), help="One of several roles that the identity pool's rules allow."
+        "One of several roles that the identity pool's rules allow.", **_ROLE, beside=("identity_pool_id",)
     )
     flow: str | None = option(
+        "Cognito's flow; classic takes the role that you name, by STS.",
         choices=("enhanced", "classic"),
         beside=("identity_pool_id",),
-        help="Cognito's flow; classic takes the role that you name, by STS.",
     )
-    role_arn: str | None = option(**_ROLE, help="The role to take with the token by STS.")
+    role_arn: str | None = option("The role to take with the token by STS.", **_ROLE)
     role_session_name: str | None = option(
+        "The session's name in CloudTrail.",
         expects="2 to 64 letters, digits or any of _+=,.@-",
         pattern=r"[\w+=,.@-]{2,64}",
         beside=("role_arn", "assume_role_arn"),
-        help="The session's name in CloudTrail.",
     )
     duration_seconds: int | None = option(
-        kind="integer",
+        "How long the role's credentials live.",
+        "integer",
         expects="seconds from 900 to 43200",
         bounds=(900, 43_200),
         beside=("role_arn",),
-        help="How long the role's credentials live.",
     )
     policy: str | None = option(
-        kind="json",
-        expects="a JSON object",
-        beside=("role_arn",),
-        help="A session policy that narrows the role further.",
+        "A session policy that narrows the role further.", "json", expects="a JSON object", beside=("role_arn",)
     )
     policy_arns: tuple[str, ...] | None = option(
-        kind="list",
+        "Managed policies that narrow the role further.",
+        "list",
         expects="a list of IAM policies' ARNs",
         pattern=r"arn:[\w-]+:iam::(?:\d{12}|aws):policy/\S+",
         beside=("role_arn",),
-        help="Managed policies that narrow the role further.",
     )
-    assume_role_arn: str | None = option(
-        **_ROLE, help="One further role to take from there; AWS gives it one hour at most."
-    )
+    assume_role_arn: str | None = option("One further role to take from there; AWS gives it one hour at most.", **_ROLE)
     region: str | None = option(
-        expects="an AWS region", pattern=r"[a-z]+(?:-[a-z]+)+-\d+", help="Where to sign in to AWS, and where to work."
+        "Where to sign in to AWS, and where to work.", expects="an AWS region", pattern=r"[a-z]+(?:-[a-z]+)+-\d+"
     )
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
