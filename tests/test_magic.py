@@ -1,4 +1,4 @@
-"""``%federate`` in a real IPython shell, over a federation that only writes down what it is asked."""
+"""``%federate`` in a real IPython shell, mostly over a federation that only writes down what it is asked."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import time
 import types
 from collections import deque
 
+import nbclient
+import nbformat
 import pytest
 from IPython.core.completer import provisionalcompleter
 from IPython.core.interactiveshell import InteractiveShell
@@ -177,6 +179,33 @@ def test_help_shows_every_option(shell, capsys):
     run(shell, "%federate --help")
     shown = capsys.readouterr().out
     assert all(each in shown for each in ("--token-file PATH", "--identity-pool-id", "--assume-role-arn", "--region"))
+
+
+# With the real federation
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_a_line_signs_in_and_a_second_one_changes_nothing(shell, aws, pool, provider, tmp_path):
+    """From the token file to credentials, and back by clear."""
+    (tmp_path / "token").write_text(provider.id_token("ada"))
+    line = f"%federate --token-file {tmp_path}/token --identity-pool-id {pool.id}"
+    assert run(shell, line).result.credentials == "valid"
+    calls = len(aws.calls)
+    assert run(shell, line).result.credentials == "valid"
+    assert calls == len(aws.calls)
+    run(shell, "%federate clear")
+    assert run(shell, "%federate status").result.credentials == "none"
+
+
+@pytest.mark.slow
+def test_a_notebook_that_runs_by_itself_is_told_that_it_needs_a_person():
+    """A typed error, and no waiting."""
+    cells = ["%load_ext jupyter_federation", f"%federate --token-prompt --identity-pool-id {POOL}"]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(each) for each in cells])
+    nbclient.NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=True).execute()
+    (output,) = notebook.cells[1].outputs
+    assert output["ename"] == "LoginRequiredError"
+    assert "--token-file" in output["traceback"][0]
 
 
 # A token on the line
