@@ -16,7 +16,7 @@ from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Profile, load
 from jupyter_federation.credentials import AwsCredentials, Exchange
-from jupyter_federation.delivery.boto3 import Boto3Delivery, caller_identity, session_over
+from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.environment import EnvironmentDelivery
 from jupyter_federation.delivery.live import LiveCredentials
 from jupyter_federation.errors import (
@@ -26,6 +26,7 @@ from jupyter_federation.errors import (
     InvalidStateError,
     LoginRequiredError,
 )
+from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession, Subscriber
 from jupyter_federation.notebook_prompt import NotebookPrompt
 from jupyter_federation.redaction import Secret
@@ -185,7 +186,7 @@ class Federation:
                 beside = self._beside[name] = _Identity(selected, session, live)
             if earlier is not None:
                 earlier.session.close()
-        return session_over(beside.live, region=selected.region)
+        return session_over(beside.live, region=_region(selected))
 
     def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
         before = self._current
@@ -216,7 +217,7 @@ class Federation:
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
-                self._deliver(identity.profile.region)
+                self._deliver(_region(identity.profile))
             except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
                 self._current = before
                 self._withdraw() if before is None else self._live.follow(before.session)
@@ -258,14 +259,17 @@ class Federation:
     def whoami(self) -> CallerIdentity:
         """Who AWS says you are; one call, STS GetCallerIdentity."""
         current = self._signed_in_now()
-        answer = caller_identity(current.live, region=current.profile.region)
-        self._account_id = answer["Account"]
-        return CallerIdentity(
-            account=answer["Account"],
-            arn=answer["Arn"],
-            user_id=answer["UserId"],
-            subject=current.session.status().subject,
+        answer = AwsClients().call(
+            "sts",
+            "GetCallerIdentity",
+            {},
+            region=_region(current.profile) or self._boto3.region() or "us-east-1",
+            about={},
+            signed_by=current.session.credentials(),
         )
+        account, arn, user_id = (str(answer[name]) for name in ("Account", "Arn", "UserId"))
+        self._account_id = account
+        return CallerIdentity(account=account, arn=arn, user_id=user_id, subject=current.session.status().subject)
 
     def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
         """Amplify's view of the session: cached credentials, renewed where they have expired or it is forced."""
@@ -393,6 +397,12 @@ def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdTok
 def _what_followed(before: Profile, after: Profile) -> str:
     one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
     return f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
+
+
+def _region(profile: Profile) -> str | None:
+    """Where a profile works: its region, else that of its identity pool."""
+    pool = profile.identity_pool_id
+    return profile.region or (None if pool is None else pool.partition(":")[0])
 
 
 def _notebook() -> Mapping[str, Any]:

@@ -234,7 +234,7 @@ def test_a_fetch_of_expired_credentials_is_one_getcredentials(aws, pool, provide
     aws.fail("GetCredentialsForIdentity", "InternalErrorException", "…", times=9)
     with pytest.raises(ExchangeError):
         wait_for_expiry()
-    aws._faults.clear()
+    aws.recover()
     aws.calls.clear()
     aws.lifetime = timedelta(hours=1)
     assert jf.fetch_auth_session(force_refresh=True).is_federated

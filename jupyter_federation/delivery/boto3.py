@@ -84,13 +84,6 @@ def session_over(credentials: Credentials, *, region: str | None) -> boto3.Sessi
     return boto3.Session(botocore_session=core, region_name=region)
 
 
-def caller_identity(credentials: Credentials, *, region: str | None) -> dict[str, Any]:
-    """STS GetCallerIdentity, signed with ``credentials``: ``Account``, ``Arn``, ``UserId``."""
-    session = session_over(credentials, region=region)
-    client = session.client("sts", region_name=session.region_name or "us-east-1")
-    return dict(client.get_caller_identity())
-
-
 def _default_session() -> Any:
     """The botocore session that ``boto3.client()`` uses; its ``_credentials`` is read and set as it is.
 

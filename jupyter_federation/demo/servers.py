@@ -87,6 +87,7 @@ class DemoServers:
         config_path = os.pathsep.join(filter(None, (str(self.directory), os.environ.get("JUPYTER_CONFIG_PATH"))))
         return {
             "AWS_ENDPOINT_URL": self.aws.url,
+            "AWS_EC2_METADATA_DISABLED": "true",  # signed out, nobody waits for a metadata service that is not there
             "NO_PROXY": no_proxy,
             "no_proxy": no_proxy,
             "JUPYTER_CONFIG_PATH": config_path,
@@ -111,11 +112,9 @@ class DemoServers:
         pool = IdentityPool(providers=(issuer.name,), authenticated_role=Role(name="BirdWatcherByPool"))
         self.aws.add(issuer, role, pool)
         by_file = {"source": "file", "path": str(self.token_file), "region": REGION}
-        by_browser = {"source": "oidc", "issuer": self.provider.issuer, "client_id": "notebook", "region": REGION}
         profiles = {
             "demo": {**by_file, "provider": "oidc", "identity_pool_id": pool.id},
             "demo-sts": {**by_file, "role_arn": role.arn},
-            "demo-browser": {**by_browser, "provider": "oidc", "identity_pool_id": pool.id},
         }
         config = {"Federation": {"default_profile": "demo", "profiles": profiles}}
         (self.directory / "jupyter_federation_config.json").write_text(json.dumps(config, indent=2))
