@@ -25,6 +25,9 @@ def signing(aws, provider, role, pool, aws_environment, tmp_path, monkeypatch): 
     token_file.write_text(token)
     tokens = {"ID token": token}
 
+    def get_token():
+        return token
+
     def scanner():
         parts = [jwt_secrets(each, name) for name, each in tokens.items()]
         return Scanner({name: value for each in [*parts, key_secrets(aws)] for name, value in each.items()})
@@ -51,7 +54,7 @@ def signing(aws, provider, role, pool, aws_environment, tmp_path, monkeypatch): 
         sts=lambda **options: jf.federate(
             source="file", path=str(token_file), role_arn=role.arn, region="eu-west-1", **options
         ),
-        cognito=lambda: jf.federate_to_identity_pool(lambda: token, identity_pool_id=pool.id),
+        cognito=lambda: jf.federate_to_identity_pool(get_token, identity_pool_id=pool.id),
     )
     jf.clear()
 

@@ -45,6 +45,9 @@ def test_sign_in_refresh_whoami_and_clear_log_no_secret(signed_in, log):
     signed_in.cognito()
     signed_in.jf.refresh()
     signed_in.jf.whoami()
+    client = boto3.client("sts")
+    client.get_caller_identity()
+    client.close()
     signed_in.jf.clear()
 
     assert "botocore.endpoint Sending http request" in log()
