@@ -219,7 +219,7 @@ class FederatedSession:
             self._finish(state.attempt, self._too_late())
         elif state.attempt is None and state.due_at is not None and now >= state.due_at:
             with contextlib.suppress(InvalidStateError):  # closed since the line above
-                self._begin()
+                self._begin(state)
         self._report_expiry(now)
         state = self._state
         moments = [state.attempt.deadline if state.attempt is not None else state.due_at]
@@ -244,8 +244,8 @@ class FederatedSession:
 
     # How an attempt runs
 
-    def _begin(self) -> Attempt:
-        """The attempt under way, or a new one."""
+    def _begin(self, seen: _State | None = None) -> Attempt:
+        """The attempt under way, or a new one; an ended one, if another has ended since the caller saw ``seen``."""
         if self._state.closed:
             raise _cleared()
         self._refresher.add(self)  # first, so that a fork finds the lock below; and somebody must notice if it hangs
@@ -260,6 +260,9 @@ class FederatedSession:
                 raise _cleared()
             if self._state.attempt is not None:
                 return self._state.attempt
+            if seen is not None and (self._state.held is not seen.held or self._state.failures != seen.failures):
+                attempt.done.set()
+                return attempt
             try:
                 # Started, then entered: an interrupt between the two leaves an attempt whose answer is dropped.  The
                 # other way round it would leave one that never ends.
@@ -357,7 +360,7 @@ class FederatedSession:
         waits_for_retry = state.error is not None and (state.due_at is None or now < state.due_at)
         if state.attempt is not None or not waits_for_retry:
             self._report_expiry(now)
-            self._wait(self._begin(), None)
+            self._wait(self._begin(state), None)
             state, now = self._state, self._clock.elapsed()
             if state.held is not None and now < state.held.deadline:
                 return state.held.credentials
