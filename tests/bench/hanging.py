@@ -22,9 +22,9 @@ OBSERVED = 12.0
 def callers_of_a_hanging_exchange(servers: Servers) -> Row:
     """Seconds until the last of 50 callers has an answer (an error, here), each with expired credentials.
 
-    Everybody signs in with keys of 4 s, and 50 threads of each sign once in the moment in which these expire.  AWS takes
-    the request for new ones and stays silent until the observation has ended; then it answers, so that nothing is left
-    behind.
+    Everybody signs in with keys of 4 s, and 50 threads of each sign once in the moment in which these expire.  AWS
+    takes the request for new ones and stays silent until the observation has ended; then it answers, so that nothing is
+    left behind.
     Ours is measured twice: with a silent AWS, and with a token source that hangs.  Its policy is the default but for
     the renewal ahead of the expiry, which is off: it then begins when the callers come, which is their worst moment.
     Fair: the alternatives begin at the same moment, with the read timeout that boto3 has by default.
@@ -50,7 +50,7 @@ def callers_of_a_hanging_exchange(servers: Servers) -> Row:
         others = [make(servers) for make in ALTERNATIVES]
         crowds |= {other.name: _Crowd(other) for other in others}
         hangs.set()
-        servers.delay(OBSERVED + 1)
+        servers.delay(LIFETIME + OBSERVED + 1)
         servers.lifetime(3600)
         for crowd in crowds.values():
             crowd.start()
