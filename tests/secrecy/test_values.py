@@ -175,6 +175,7 @@ def test_what_holds_a_secret_is_not_pickled(signed_in, name):
         assert set() == signed_in.scanner().found(repr(refused.value))
 
 
+@pytest.mark.slow
 def test_a_shallow_copy_shows_nothing_either(signed_in):
     """copy.copy either raises TypeError or gives an object that shows as little as the first."""
     for name, value in holders(signed_in).items():
