@@ -147,9 +147,10 @@ class Refresher:
         """
         with self._lock:
             self._scheduled.add(scheduled)
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # an interrupt may have kept it from its start
+                self._thread = _daemon("refresher", self._run)
                 with contextlib.suppress(RuntimeError):
-                    self._thread = _daemon("refresher", self._run)
+                    self._thread.start()
         self.wake()
 
     def remove(self, scheduled: Scheduled) -> None:
@@ -174,7 +175,7 @@ class Refresher:
             finally:
                 attempt.done.set()
 
-        _daemon("attempt", run)
+        _daemon("attempt", run).start()
 
     def wait(self, attempt: Attempt, seconds: float) -> bool:
         """Whether ``attempt`` ended within ``seconds``."""
@@ -184,8 +185,9 @@ class Refresher:
         """Call ``notice`` soon, after all earlier ones; what it raises is logged by its type."""
         self._notices.put(notice)
         with self._lock, contextlib.suppress(RuntimeError):  # without a thread it waits for the next notice
-            if self._notifier is None:
+            if self._notifier is None or not self._notifier.is_alive():
                 self._notifier = _daemon("notifier", self._run_notices)
+                self._notifier.start()
 
     def _run(self) -> None:
         while True:
@@ -226,9 +228,7 @@ def _ticked(scheduled: Scheduled) -> float:
 
 
 def _daemon(name: str, target: Callable[[], None]) -> threading.Thread:
-    thread = threading.Thread(target=target, name=f"jupyter-federation-{name}", daemon=True)
-    thread.start()
-    return thread
+    return threading.Thread(target=target, name=f"jupyter-federation-{name}", daemon=True)
 
 
 shared = Refresher()

@@ -249,13 +249,14 @@ def test_a_pool_of_forked_processes(over_http, kind):
 
 
 def test_subprocesses_with_a_preexec_function(over_http, aws):
-    """The fork before an exec starts no renewal, even where one is due."""
+    """The fork before an exec starts no renewal and says nothing."""
     session = over_http("cognito").session
     calls = len(aws.calls)
     for _ in range(10):
         done = subprocess.run([sys.executable, "-c", "print(1)"], preexec_fn=os.getpid, capture_output=True, check=True)
         assert (b"1", b"") == (done.stdout.strip(), done.stderr)
     assert calls == len(aws.calls)
+    assert "valid" == session.status().credentials
 
 
 def test_children_do_not_renew_at_the_moment_of_their_parent():
