@@ -26,6 +26,7 @@ from jupyter_core import paths
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.options import Option, did_you_mean, option, options_of, read_option, with_settings
 from jupyter_federation.profile import OPTIONS, Profile, check_complete, overlay
+from jupyter_federation.redaction import without_tokens
 
 __all__ = ["SUBCOMMANDS", "Configuration", "Policy", "Profile", "load"]
 
@@ -123,7 +124,7 @@ class Configuration:
         there = f"There are: {', '.join(self.profiles)}." if self.profiles else "There is none yet."
         nearest = did_you_mean(name, (*self.profiles, *SUBCOMMANDS))
         raise ConfigurationError(
-            f"There is no federation profile {name!r}{why}.",
+            f"There is no federation profile {without_tokens(name)!r}{why}.",
             fix=f"{there if nearest is None else f'{nearest} {there}'} Looked for in {_NAME}.json and {_NAME}.d/*.json "
             f"of {', '.join(map(str, self.directories))}.",
         )

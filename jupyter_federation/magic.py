@@ -86,7 +86,7 @@ class FederateMagic:
         %federate --token-file PATH --identity-pool-id POOL
         %federate --token-env NAME --role-arn ARN --region REGION
 
-        %federate status | whoami | refresh | clear [--sign-out] | panel | profiles | doctor | export
+        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles | doctor | export
         %federate --help           every option
 
         A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
@@ -171,7 +171,10 @@ def _run(words: deque[str]) -> Any:
 
 
 def _run_subcommand(command: str, words: deque[str]) -> Any:
-    known = ["--sign-out"] if command == "clear" else []
+    known, profile = [], None
+    if command == "clear":
+        known = ["--sign-out"]
+        profile = words.popleft() if words and not words[0].startswith("-") else None
     if any(word not in known for word in words):
         raise ConfigurationError(
             f"%federate {command} takes {' and '.join(known) or 'nothing'} behind it, and there is something else.",
@@ -186,7 +189,9 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
         return ProfileTable(load())
     from jupyter_federation import federation
 
-    return federation.clear(sign_out=bool(words)) if command == "clear" else getattr(federation, command)()
+    if command == "clear":
+        return federation.clear(sign_out=bool(words), profile=profile)
+    return getattr(federation, command)()
 
 
 def _parse(words: deque[str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Literal
 
@@ -27,10 +27,10 @@ class SessionStatus:
     is_federated: bool = False
     profile: str | None = None
     provider: str | None = None
-    subject: str | None = None
-    identity_id: str | None = None
-    role_arn: str | None = None
-    account_id: str | None = None
+    subject: str | None = field(default=None, repr=False)
+    identity_id: str | None = field(default=None, repr=False)
+    role_arn: str | None = field(default=None, repr=False)
+    account_id: str | None = field(default=None, repr=False)
     access_key_suffix: str | None = None
     sign_in_expires_at: datetime | None = None
     credentials_expire_at: datetime | None = None

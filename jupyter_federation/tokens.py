@@ -44,6 +44,9 @@ class IdToken:
     expires_at: datetime | None = None
     claims: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "raw", Secret(self.raw))
+
     @classmethod
     def parse(cls, raw: str) -> IdToken:
         """A token of any kind from its text; surrounding white space is dropped.

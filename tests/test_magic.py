@@ -108,8 +108,9 @@ def stored(shell):
         ("status", ("status", (), {})),
         ("whoami", ("whoami", (), {})),
         ("refresh", ("refresh", (), {})),
-        ("clear", ("clear", (), {"sign_out": False})),
-        ("clear --sign-out", ("clear", (), {"sign_out": True})),
+        ("clear", ("clear", (), {"sign_out": False, "profile": None})),
+        ("clear --sign-out", ("clear", (), {"sign_out": True, "profile": None})),
+        ("clear prod", ("clear", (), {"sign_out": False, "profile": "prod"})),
     ],
 )
 def test_a_line_is_one_call_and_its_result(shell, federation, line, call):
