@@ -17,6 +17,8 @@ from jupyter_federation.demo.aws import Fault, Response
 from jupyter_federation.errors import FederationError
 from jupyter_federation.redaction import guard_logs
 
+pytestmark = pytest.mark.slow  # a scan of everything that an object leads to takes about a second
+
 LISTED = Fault(response=Response(body=b"<ListAllMyBucketsResult/>"))
 
 

@@ -16,14 +16,14 @@ import warnings
 import boto3
 import pytest
 import trustme
-from botocore.awsrequest import AWSConnection
 from botocore.exceptions import BotoCoreError, ClientError
 from IPython.core.interactiveshell import InteractiveShell
 
 from jupyter_federation import federation
 from jupyter_federation.demo.aws import EmbeddedAws, Fault, Response
 from jupyter_federation.errors import FederationError, SessionClearedError
-from jupyter_federation.redaction import SecretBytes
+
+pytestmark = pytest.mark.slow  # a scan of everything that an object leads to takes about a second
 
 EXCHANGES = ["sts", "cognito"]
 FIRST_CALLS = {"sts": "AssumeRoleWithWebIdentity", "cognito": "GetId"}
@@ -221,7 +221,6 @@ def test_a_misplaced_token_is_not_repeated(signing, log, place):
     assert set() == signing.scanner().found(values(error), log())
 
 
-@pytest.mark.xfail(strict=True, reason="the error says which profile there is none of, and quotes the token")
 def test_a_token_in_the_place_of_a_profile_is_not_repeated(signing):
     """A token where a profile's name belongs is refused without being quoted."""
     assert set() == signing.scanner().found(values(caught(lambda: signing.jf.federate(signing.token))))
@@ -292,16 +291,6 @@ def test_a_request_that_cannot_be_sent_shows_no_secret(signed_in, s3_client):
     error = caught(s3_client(endpoint_url="http://127.0.0.1:9").list_buckets, BotoCoreError)
 
     assert set() == signed_in.scanner().found(frames(error))
-
-
-def test_masking_the_joined_headers_is_enough(signed_in, s3_client, as_ipython_shows, monkeypatch):
-    """With the joined headers masked as well, an error of sending shows no secret, in frames or in any mode."""
-    plain = AWSConnection._convert_to_bytes
-    monkeypatch.setattr(AWSConnection, "_convert_to_bytes", lambda self, buffer: SecretBytes(plain(self, buffer)))
-    error = caught(s3_client(endpoint_url="http://127.0.0.1:9").list_buckets, BotoCoreError)
-
-    assert set() == signed_in.scanner().found(frames(error), as_ipython_shows(error))
-    assert signed_in.jf.whoami().account == "123456789012"
 
 
 def test_over_tls_a_failed_connection_shows_no_secret(signed_in, as_ipython_shows, tmp_path, s3_client):
