@@ -249,17 +249,16 @@ class FederatedSession:
         if self._state.closed:
             raise _cleared()
         self._refresher.add(self)  # first, so that a fork finds the lock below; and somebody must notice if it hangs
-        overdue = self._state.attempt
-        if overdue is not None and self._clock.elapsed() >= overdue.deadline:
-            self._finish(overdue, self._too_late())  # nobody has noticed yet: asleep, or forked
-        attempt = Attempt(self._clock.elapsed() + self._policy.deadline)
+        now = self._clock.elapsed()
+        attempt = Attempt(now + self._policy.deadline)
         failed = None
         with self._lock:
             if self._state.closed:
                 self._refresher.remove(self)
                 raise _cleared()
-            if self._state.attempt is not None:
-                return self._state.attempt
+            before = self._state.attempt
+            if before is not None and now < before.deadline:
+                return before
             if seen is not None and (self._state.held is not seen.held or self._state.failures != seen.failures):
                 attempt.done.set()
                 return attempt
@@ -269,6 +268,8 @@ class FederatedSession:
                 self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome()))
             except RuntimeError:
                 failed = _no_thread()
+            if before is not None:  # overdue, and nobody has noticed yet: the machine slept
+                _end(before, self._too_late())
             self._state = replace(self._state, attempt=attempt)
         if failed is not None:
             self._finish(attempt, failed)

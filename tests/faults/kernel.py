@@ -120,7 +120,7 @@ def interrupted_at(seconds, work):
 
 
 def interrupts():
-    """SIGINT at random points of each operation; prints how many came in time, by operation."""
+    """SIGINT at random points of each operation; says how many came in time, by operation."""
     signal.signal(signal.SIGALRM, lambda *_: signal.raise_signal(signal.SIGINT))
     signal.signal(signal.SIGINT, signal.default_int_handler)
     moments = random.Random(int(os.environ["SEED"]))
@@ -145,7 +145,7 @@ def interrupts():
             kernel.federation.clear()
             kernel.check(asking=False)
     threads = [each.name for each in threading.enumerate() if each.name.startswith("jupyter-federation")]
-    print(json.dumps({"landed": landed, "threads": threads}))
+    sys.stdout.write(json.dumps({"landed": landed, "threads": threads}))
 
 
 def wait_to_be_killed():
@@ -153,7 +153,8 @@ def wait_to_be_killed():
     kernel = Kernel()
     kernel.federate("a")
     kernel.federation.session("b", prompt=kernel.prompt)
-    print("signed in", flush=True)
+    sys.stdout.write("signed in\n")
+    sys.stdout.flush()
     signal.pause()
 
 
@@ -201,7 +202,7 @@ def limited():
     said.append(session.status().last_error)
     while "refreshed" not in heard:
         time.sleep(0.01)
-    print(json.dumps({"said": said, "heard": heard}))
+    sys.stdout.write(json.dumps({"said": said, "heard": heard}))
 
 
 if __name__ == "__main__":

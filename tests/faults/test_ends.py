@@ -25,7 +25,7 @@ def test_a_killed_kernel_leaves_neither_file_nor_port(kernel, isolated_home, tmp
     monkeypatch.setenv("TMPDIR", str(temporary))
     process = kernel("wait_to_be_killed")
     assert "signed in\n" == process.stdout.readline()
-    fds = [Path(os.readlink(f"/proc/{process.pid}/fd/{fd}")) for fd in os.listdir(f"/proc/{process.pid}/fd")]
+    fds = [fd.readlink() for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
     inodes = {str(fd).removeprefix("socket:[").rstrip("]") for fd in fds if str(fd).startswith("socket:")}
     rows = [line.split() for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]]
     assert [] == [row[1] for row in rows if row[9] in inodes and row[3] == "0A"], "something listens"
