@@ -1,0 +1,108 @@
+"""``jupyter federation`` in a terminal."""
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from jupyter_federation import app
+from jupyter_federation.demo import quickstart
+from jupyter_federation.errors import ConfigurationError
+
+
+def test_profiles_are_listed(capsys, tmp_path, monkeypatch):
+    """With the file that each comes from."""
+    content = {"Federation": {"profiles": {"research": {"source": "env", "variable": "TOKEN"}}}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps(content))
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert app.main(["profiles"]) == 0
+    assert "research" in capsys.readouterr().out
+
+
+def test_an_error_is_a_sentence_and_an_exit_status(capsys, tmp_path, monkeypatch):
+    """No traceback in a terminal."""
+    (tmp_path / "jupyter_federation_config.json").write_text("{")
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    assert app.main(["profiles"]) == 1
+    assert capsys.readouterr().err.startswith("ConfigurationError: ")
+
+
+def test_the_doctor_says_that_it_is_not_here_yet(capsys):
+    """And what to do until then."""
+    assert app.main(["doctor"]) == 1
+    assert "not in this release yet" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [[], ["demmo"], ["demo", "--exec-ute"]])
+def test_a_wrong_line_is_argparse_s_business(arguments, capsys):
+    """Exit status 2 and a usage line."""
+    with pytest.raises(SystemExit) as caught:
+        app.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: jupyter federation" in capsys.readouterr().err
+
+
+def test_the_demo_names_what_is_not_installed(monkeypatch, capsys):
+    """A plain installation has no moto."""
+    monkeypatch.setattr(quickstart, "_NEEDS", ("moto", "a_package_that_nobody_has"))
+    assert app.main(["demo", "--execute"]) == 1
+    message = capsys.readouterr().err
+    assert "a_package_that_nobody_has" in message
+    assert "pip install 'jupyter-aws-federation[demo]'" in message
+    assert ConfigurationError.__name__ in message
+
+
+@pytest.mark.slow
+def test_the_quickstart_runs_headless(tmp_path):
+    """`jupyter federation demo --execute` says what happened, and exits with 0."""
+    answer = jupyter_federation("demo", "--execute", stdout=subprocess.PIPE, cwd=tmp_path)
+    said = answer.communicate(timeout=100)[0]
+    assert answer.returncode == 0, said
+    for text in ("['README.txt', 'birds/autumn.csv', 'birds/spring.csv']", "curlew", "renewed;", "was cleared"):
+        assert text in said
+    assert [path.name for path in tmp_path.iterdir()] == ["home"]
+
+
+@pytest.mark.slow
+def test_a_cell_that_fails_is_an_exit_status(tmp_path, monkeypatch, capsys):
+    """Non-zero if anything did not happen."""
+    notebook = json.loads(quickstart._quickstart().read_text())
+    notebook["cells"][1]["source"] = ["1 / 0"]
+    broken = tmp_path / "broken.ipynb"
+    broken.write_text(json.dumps(notebook))
+    monkeypatch.setattr(quickstart, "_quickstart", lambda: broken)
+    assert quickstart.execute() == 1
+    assert "ZeroDivisionError" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name != "posix", reason="Ctrl-C is a signal here")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_the_demo_serves_the_quickstart_and_leaves_nothing_behind(tmp_path, end):
+    """It prints one URL with which JupyterLab answers; Ctrl-C ends everything."""
+    demo = jupyter_federation("demo", "--no-browser", stdout=subprocess.PIPE, TMPDIR=str(tmp_path))
+    try:
+        url = next(found[0] for line in demo.stdout if (found := re.search(r"http://127\.0\.0\.1:\S+", line)))
+        contents = url.replace("/lab/tree/", "/api/contents/")
+        with urllib.request.urlopen(contents, timeout=30) as answer:
+            assert json.load(answer)["name"] == "quickstart.ipynb"
+    finally:
+        demo.send_signal(end)
+        demo.communicate(timeout=30)
+    assert demo.returncode == {signal.SIGINT: 0, signal.SIGTERM: 143}[end]
+    assert list(tmp_path.glob("jupyter-federation-demo-*")) == []
+    with socket.socket() as client:
+        assert client.connect_ex(("127.0.0.1", int(re.search(r":(\d+)/", url)[1]))) != 0
+
+
+def jupyter_federation(*arguments, stdout, cwd=None, **environment):
+    """The command as a shell would start it."""
+    command = Path(sys.executable).with_name("jupyter-federation")
+    return subprocess.Popen([command, *arguments], stdout=stdout, text=True, cwd=cwd, env={**os.environ, **environment})
