@@ -192,6 +192,9 @@ class Refresher:
     def _run(self) -> None:
         while True:
             with self._lock:
+                if self._thread is not threading.current_thread():  # an interrupt in add() made it start a second one
+                    self.wake()
+                    return
                 scheduled = list(self._scheduled)
                 if not scheduled:
                     self._thread = None  # ends here; the next add() starts another

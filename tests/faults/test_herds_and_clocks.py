@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from doubles import FakeClock, Nobody, ScriptedExchange, ScriptedSource, StepRefresher, outage
 
-from jupyter_federation.errors import ExchangeError, InvalidTokenError
+from jupyter_federation.errors import ExchangeError, InvalidStateError, InvalidTokenError
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.refresher import LONGEST_SLEEP, Refresher, SystemClock
 
@@ -224,6 +224,66 @@ def test_a_session_that_nobody_holds_is_gone():
     while background._thread is not None and time.monotonic() < deadline:
         time.sleep(0.01)
     assert None is background._thread
+
+
+def test_a_second_refresher_leaves():
+    """Where an interrupt made two, the one that is not looked after goes, and the wake-up that it took goes on."""
+    clock = FakeClock()
+    background = Refresher()
+    session = FederatedSession(ScriptedSource(), ScriptedExchange(clock), clock=clock, refresher=background)
+    session.login(Nobody())
+    second = threading.Thread(target=background._run, daemon=True)
+    second.start()
+    second.join(5)
+    assert False is second.is_alive()
+    assert background._thread.is_alive()
+    session.close()
+
+
+def test_a_refresher_that_never_started_is_replaced(monkeypatch):
+    """An interrupt or the limit of threads kept it from its start: the next session that is added has another."""
+    clock = FakeClock()
+    background = Refresher()
+    session = FederatedSession(ScriptedSource(), ScriptedExchange(clock), clock=clock, refresher=background)
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        background.add(session)
+    assert False is background._thread.is_alive()
+    background.add(session)
+    assert background._thread.is_alive()
+    session.close()
+
+
+def refuse_to_start(thread):
+    raise RuntimeError("can't start new thread")
+
+
+def test_a_close_tells_whoever_waits(without_refresher):
+    """A caller that waits for a renewal hears of the clear at once, and not at the deadline."""
+    clock = SystemClock()
+    answers = threading.Event()
+    exchange = ScriptedExchange(clock)
+    session = FederatedSession(ScriptedSource(), exchange, clock=clock, refresher=without_refresher)
+    session.login(Nobody())
+    quick = exchange.exchange
+    exchange.exchange = lambda *args, **options: (answers.wait(20), quick(*args, **options))[1]
+    said = []
+
+    def refresh():
+        with pytest.raises(InvalidStateError, match="cleared"):
+            session.refresh()
+        said.append(time.monotonic())
+
+    caller = threading.Thread(target=refresh)
+    caller.start()
+    while not session.status().refreshing:
+        time.sleep(0.001)
+    closed_at = time.monotonic()
+    session.close()
+    caller.join(5)
+    answers.set()
+    assert 1 == len(said)
+    assert said[0] - closed_at < 1
 
 
 def test_a_subscriber_that_exits_stops_no_event():
