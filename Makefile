@@ -31,9 +31,21 @@ unit: setup  ## the tests that take less than two seconds each
 	$(BIN)/python -m pytest -m 'not slow and not soak'
 
 .PHONY: test
-test: lint  ## everything: lint, types, tests, the quickstart notebook
+test: lint  ## everything: lint, types, tests, the quickstart notebook, the floors
 	$(BIN)/python -m pytest -m 'not soak'
 	$(BIN)/jupyter federation demo --execute
+	$(MAKE) floors
+
+.venv-floors/.installed: pyproject.toml tests/floors.txt
+	$(PYTHON) -m venv .venv-floors
+	.venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
+		--editable '.[demo]' pytest pytest-timeout hypothesis trustme
+	@touch $@
+
+.PHONY: floors
+floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
+	JUPYTER_PLATFORM_DIRS=1 .venv-floors/bin/python -m pytest -q -m 'not slow and not soak' \
+		tests/delivery tests/exchange tests/sources tests/test_*.py
 
 .PHONY: soak
 soak: setup  ## what takes minutes of wall clock

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import nbformat
-import papermill
 import pytest
 from nbclient import NotebookClient
 
@@ -47,6 +46,7 @@ def test_nbclient(notebook):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning:papermill")
 def test_papermill(notebook, tmp_path):
     """A scheduled notebook."""
+    papermill = pytest.importorskip("papermill")
     papermill.execute_notebook(str(notebook), str(tmp_path / "out.ipynb"), progress_bar=False)
     assert SAID == printed(tmp_path / "out.ipynb")
 
