@@ -44,7 +44,7 @@ test: lint  ## everything: lint, types, tests, the quickstart notebook, the floo
 
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
-	JUPYTER_PLATFORM_DIRS=1 .venv-floors/bin/python -m pytest -q -m 'not slow and not soak' \
+	.venv-floors/bin/python -m pytest -q -m 'not slow and not soak' \
 		tests/delivery tests/exchange tests/sources tests/test_*.py
 
 .PHONY: soak
