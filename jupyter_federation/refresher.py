@@ -1,9 +1,9 @@
 """What runs in the background: the clock, the one scheduling thread, attempts that may be given up on, and forks.
 
 A `Refresher` looks after sessions: one daemon thread sleeps until the next of them is due and calls its ``tick()``.
-Work that may hang (a token source, a request) never runs on that thread: each attempt has a short-lived daemon
-thread of its own, so that one that hangs for ever costs a thread and nothing else.  Subscribers are called on a
-third thread, in order, so that a slow one delays no refresh.
+Work that may hang (a token source, a request) never runs on that thread: each attempt has a daemon thread to itself,
+so that one that hangs for ever costs a thread and nothing else.  Subscribers are called on a third thread, in order,
+so that a slow one delays no refresh.
 
 Threads wake each other through `queue.SimpleQueue`, never through `threading.Event` or `Condition`: those take their
 lock in Python code, and a KeyboardInterrupt that lands there on the main thread leaves it locked for every thread.
@@ -28,6 +28,10 @@ log = logging.getLogger(__name__)
 
 LONGEST_SLEEP = 30.0
 """Seconds.  A laptop that wakes up is noticed at the latest after this time, whatever its timers did meanwhile."""
+
+
+_WAITING_AT_MOST = 2
+"""Threads; two, because who was waiting for an attempt may start the next before its thread waits again."""
 
 
 class Clock(Protocol):
@@ -104,12 +108,15 @@ class Attempt:
         self.deadline = deadline  # on the clock's elapsed(), seconds
         self.done = Latch()
         self.error: FederationError | None = None  # what it failed with, set before done
-        self.thread: threading.Thread | None = None  # where it runs, once it does
+        self.thread: threading.Thread | None = None  # where it runs, while it does
 
     @property
     def is_running(self) -> bool:
-        """Whether its thread has work to do, however long ago it was given up."""
-        return self.thread is not None and self.thread.is_alive() and self.thread is not threading.current_thread()
+        """Whether another thread is still busy with it, however long ago it was given up."""
+        return self.thread is not None and self.thread is not threading.current_thread()
+
+
+_Job = tuple[Attempt, Callable[[], None]]
 
 
 class Scheduled(Protocol):
@@ -137,6 +144,7 @@ class Refresher:
         self._scheduled: weakref.WeakSet[Scheduled] = weakref.WeakSet()
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
+        self._idle: list[queue.SimpleQueue[_Job | None]] = []  # the inbox of a thread that waits for an attempt
         self._notifier: threading.Thread | None = None
         self._notices: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
 
@@ -157,25 +165,23 @@ class Refresher:
         """Look after ``scheduled`` no longer."""
         with self._lock:
             self._scheduled.discard(scheduled)
+        self.wake()  # where nothing is left to look after, its threads end
 
     def wake(self) -> None:
         """Ask everything that is scheduled again when it is due: something changed."""
         self._wakes.put(None)
 
     def start(self, attempt: Attempt, work: Callable[[], None]) -> None:
-        """Run ``work`` on a thread of its own; ``attempt.done`` is set when it ends, however it ends.
+        """Run ``work`` on a thread that nothing else uses; ``attempt.done`` is set when it ends, however it ends.
 
         Raises RuntimeError where no thread can be started: at the system's limit, or while the interpreter ends.
         """
-
-        def run() -> None:
-            attempt.thread = threading.current_thread()
-            try:
-                work()
-            finally:
-                attempt.done.set()
-
-        _daemon("attempt", run).start()
+        try:
+            self._idle.pop().put((attempt, work))
+        except IndexError:
+            inbox: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+            inbox.put((attempt, work))
+            _daemon("attempt", lambda: self._run_attempts(inbox)).start()
 
     def wait(self, attempt: Attempt, seconds: float) -> bool:
         """Whether ``attempt`` ended within ``seconds``."""
@@ -198,6 +204,8 @@ class Refresher:
                 scheduled = list(self._scheduled)
                 if not scheduled:
                     self._thread = None  # ends here; the next add() starts another
+                    while self._idle:
+                        self._idle.pop().put(None)
                     return
             pause = min(_ticked(each) for each in scheduled)
             del scheduled  # a session that nobody else holds can go while this thread sleeps
@@ -205,6 +213,25 @@ class Refresher:
                 self._wakes.get(timeout=max(0.0, min(pause, LONGEST_SLEEP)))
                 while True:  # one round answers all; what comes during it is found by the next
                     self._wakes.get_nowait()
+
+    def _run_attempts(self, inbox: queue.SimpleQueue[_Job | None]) -> None:
+        """One attempt after the other; ends where enough threads wait for the next already.
+
+        A thread that has spoken TLS holds a lock of OpenSSL's for a moment when it ends, and in a child that is
+        forked in that moment nobody can speak TLS again.  So no thread ends with each attempt.
+        """
+        while (job := inbox.get()) is not None:
+            attempt, work = job
+            attempt.thread = threading.current_thread()
+            try:
+                work()
+            finally:
+                attempt.thread = None
+                attempt.done.set()
+            del attempt, work, job  # or the thread would hold on to the session while it waits
+            if len(self._idle) >= _WAITING_AT_MOST:
+                return
+            self._idle.append(inbox)
 
     def _run_notices(self) -> None:
         while True:

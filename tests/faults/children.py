@@ -51,6 +51,7 @@ def fork(work):
         try:
             said = pickle.dumps((work(), None))
         except BaseException:  # noqa: BLE001 - the parent shows it
+            faulthandler.dump_traceback(sys.__stderr__)  # where the other threads are
             said = pickle.dumps((None, traceback.format_exc()))
         with os.fdopen(write, "wb") as pipe:
             pipe.write(said)

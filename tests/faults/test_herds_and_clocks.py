@@ -258,6 +258,34 @@ def refuse_to_start(thread):
     raise RuntimeError("can't start new thread")
 
 
+def test_events_wait_for_a_thread(monkeypatch):
+    """What cannot be told at the limit of threads is told later, in order."""
+    background, heard, told = Refresher(), [], threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse_to_start)
+        background.notify(lambda: heard.append("first"))
+    background.notify(lambda: (heard.append("second"), told.set()))
+    assert told.wait(5)
+    assert ["first", "second"] == heard
+
+
+def test_no_thread_ends_with_each_attempt():
+    """OpenSSL holds a lock while a thread ends, and a fork in that moment would keep its child from TLS for ever."""
+    clock = FakeClock()
+    background = Refresher()
+    session = FederatedSession(ScriptedSource(), ScriptedExchange(clock), clock=clock, refresher=background)
+    threads = set()
+    session._source.token, ask = lambda: (threads.add(threading.current_thread()), ask())[1], session._source.token
+    session.login(Nobody())
+    for _ in range(100):
+        session.refresh()
+    assert len(threads) <= 3
+    session.close()
+    for thread in threads:
+        thread.join(5)
+        assert False is thread.is_alive()
+
+
 def test_a_close_tells_whoever_waits(without_refresher):
     """A caller that waits for a renewal hears of the clear at once, and not at the deadline."""
     clock = SystemClock()

@@ -69,7 +69,7 @@ def test_sigint_many_times_more(kernel, seed):
 
 
 class Interrupting(StepRefresher):
-    """A background in which an interrupt lands in one of its calls, once that has done its work."""
+    """A background in which an interrupt lands in one of its calls, as a rule once that has done its work."""
 
     interrupted = None
 
@@ -79,6 +79,7 @@ class Interrupting(StepRefresher):
             raise KeyboardInterrupt
 
     def start(self, attempt, work):
+        self._then_interrupt("before start")
         super().start(attempt, work)
         self._then_interrupt("start")
 
@@ -93,7 +94,7 @@ class Interrupting(StepRefresher):
         self._then_interrupt("notify")
 
 
-@pytest.mark.parametrize("where", ["add", "start", "wake", "notify"])
+@pytest.mark.parametrize("where", ["add", "before start", "start", "wake", "notify"])
 def test_an_interrupt_between_two_steps_of_a_refresh(where):
     """Wherever it lands, the next refresh starts at once: nothing is left that looks as if it were under way."""
     clock = FakeClock()

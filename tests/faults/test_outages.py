@@ -52,12 +52,12 @@ def attempt_threads():
     return sum(thread.name == "jupyter-federation-attempt" for thread in threading.enumerate())
 
 
-def gone(count, seconds=5):
-    """Whether ``count()`` falls to zero in time."""
+def gone(there, seconds=5):
+    """Whether what is ``there()`` goes in time."""
     deadline = time.monotonic() + seconds
-    while count() and time.monotonic() < deadline:
+    while there() and time.monotonic() < deadline:
         time.sleep(0.01)
-    return not count()
+    return not there()
 
 
 @pytest.fixture
@@ -154,7 +154,7 @@ def test_a_hanging_token_callable_is_given_up(over_http, provider):
         assert seconds_of(refused) < 1
     assert before is session.credentials()
     answers_again.set()
-    assert gone(attempt_threads)
+    assert gone(lambda: session._state.hanging[0].is_running)
     assert before is session.credentials(), "a late answer was taken"
     session.refresh()
     assert before is not session.credentials()
@@ -326,6 +326,7 @@ def test_what_is_valid_is_served_to_its_true_expiry(over_http, aws, monkeypatch)
 
 def test_two_hundred_refreshes_on_a_bad_network_leave_no_thread(over_http, proxy):
     """Every fault that ends by itself, in turn: no attempt is left, and none of their sockets."""
+    before = attempt_threads()
     session = over_http("sts").session
     faults = cycle([fault_proxy.passed_on, fault_proxy.resets, fault_proxy.garbage, answers(503), fault_proxy.cuts])
     proxy.script.extend(next(faults) for _ in range(200))
@@ -336,12 +337,14 @@ def test_two_hundred_refreshes_on_a_bad_network_leave_no_thread(over_http, proxy
         except ExchangeError:
             failures += 1
     assert 160 == failures
-    assert gone(attempt_threads)
+    session.close()
+    assert gone(lambda: attempt_threads() > before)
 
 
 @pytest.mark.slow
 def test_given_up_attempts_end_when_their_socket_does(over_http, aws):
     """Two hundred that answer too late: few at a time, and none in the end."""
+    before = attempt_threads()
     signed_in = over_http("sts")
     aws.inject(signed_in.operation, Fault(delay=0.3), times=200)
     most = 0
@@ -349,9 +352,11 @@ def test_given_up_attempts_end_when_their_socket_does(over_http, aws):
         for _ in range(200):
             with pytest.raises(ExchangeError):
                 signed_in.session.refresh()
-            most = max(most, attempt_threads())
+            most = max(most, attempt_threads() - before)
     assert most <= 20
-    assert gone(attempt_threads)
+    assert gone(lambda: attempt_threads() > before + 2), "two wait for the next attempt"
+    signed_in.session.close()
+    assert gone(lambda: attempt_threads() > before)
 
 
 def test_the_more_attempts_hang_the_rarer_the_tries():
