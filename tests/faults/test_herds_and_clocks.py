@@ -1,5 +1,6 @@
 """Many at once ask once; many kernels ask at different times; and clocks that are wrong or jump do no harm."""
 
+import contextlib
 import gc
 import threading
 import time
@@ -86,6 +87,32 @@ def test_a_herd_in_an_outage_makes_one_exchange(without_refresher):
         assert {ExchangeError} == {type(each) for each in got}
         assert 32 == len({id(each) for each in got}), "one instance was raised by many threads"
         assert number == len(exchange.asked)
+
+
+@pytest.mark.parametrize("error", [None, outage()])
+def test_the_last_of_a_herd_finds_it_done(error):
+    """Who saw the expiry, and comes when the renewal has ended already, has its outcome and starts no second."""
+    clock = FakeClock()
+    exchange = ScriptedExchange(clock)
+    session = FederatedSession(ScriptedSource(), exchange, clock=clock, refresher=StepRefresher(clock))
+    session.login(Nobody())
+    clock.advance(3601)
+    begin = session._begin
+
+    def others_were_faster(seen=None):
+        session._begin = begin
+        exchange.error = error
+        with contextlib.suppress(ExchangeError):
+            session.refresh()
+        return begin(seen)
+
+    session._begin = others_were_faster
+    if error is None:
+        assert "key-2" == session.credentials().access_key_id
+    else:
+        with pytest.raises(ExchangeError, match="expired at"):
+            session.credentials()
+    assert 2 == len(exchange.asked)
 
 
 def test_a_herd_over_sockets_makes_one_exchange(over_http, aws):
