@@ -285,6 +285,25 @@ def refuse_to_start(thread):
     raise RuntimeError("can't start new thread")
 
 
+def test_what_is_due_is_renewed_without_being_asked():
+    """The refresher sleeps as long as the session says, and after the last close it is gone at once."""
+    clock, background = SystemClock(), Refresher()
+    exchange = ScriptedExchange(clock)
+    exchange.lifetime = 0.6
+    session = FederatedSession(ScriptedSource(), exchange, clock=clock, refresher=background)
+    session.login(Nobody())
+    exchange.lifetime = 3600
+    deadline = time.monotonic() + 5
+    while len(exchange.asked) < 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert 2 == len(exchange.asked)
+    time.sleep(0.1)  # it sleeps again
+    thread = background._thread
+    session.close()
+    thread.join(5)
+    assert False is thread.is_alive()
+
+
 def test_events_wait_for_a_thread(monkeypatch):
     """What cannot be told at the limit of threads is told later, in order."""
     background, heard, told = Refresher(), [], threading.Event()
