@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -109,6 +110,13 @@ class Federation:
         self._subscribers: tuple[Subscriber, ...] = ()
         self._account_id: str | None = None
         self._lock = threading.Lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._forked)
+
+    def _forked(self) -> None:
+        """In a child: what another thread of the parent held, nobody holds; the screens are the parent's."""
+        self._lock = threading.Lock()
+        self._subscribers = ()
 
     # Signing in
 
@@ -180,13 +188,17 @@ class Federation:
         if beside is None or beside.profile != selected or beside.session.status().sign_in == "needs_you":
             earlier = beside
             session = self._signed_in(selected, self._make_source(selected, _notebook()), prompt, earlier)
-            with self._lock:
-                live = self._beside_live.setdefault(name, LiveCredentials())
-                live.follow(session)
-                beside = self._beside[name] = _Identity(selected, session, live)
+            beside = _uninterrupted(lambda: self._put_beside(name, selected, session))
             if earlier is not None:
                 earlier.session.close()
         return session_over(beside.live, region=_region(selected))
+
+    def _put_beside(self, name: str, profile: Profile, session: FederatedSession) -> _Identity:
+        with self._lock:
+            live = self._beside_live.setdefault(name, LiveCredentials())
+            live.follow(session)
+            identity = self._beside[name] = _Identity(profile, session, live)
+        return identity
 
     def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
         before = self._current
@@ -411,9 +423,22 @@ def _notebook() -> Mapping[str, Any]:
 
 
 def _uninterrupted(step: Callable[[], T]) -> T:
-    """Do ``step`` whole: on a thread, where no KeyboardInterrupt lands; an interrupt is raised when it is done."""
-    with ThreadPoolExecutor(1, "jupyter-federation-step") as executor:
-        return executor.submit(step).result()
+    """Do ``step`` whole: an interrupt that comes meanwhile is raised when it is done.
+
+    Only the main thread is interrupted, and only through its SIGINT handler.  (Waiting for another thread would not
+    do: `concurrent.futures` takes its locks in Python code, and an interrupt in there breaks them.)
+    """
+    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
+        return step()
+    interrupts: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
+    try:
+        result = step()
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    if interrupts:
+        raise KeyboardInterrupt
+    return result
 
 
 # The calls of the public package: one federation for each process.

@@ -12,6 +12,7 @@ lock in Python code, and a KeyboardInterrupt that lands there on the main thread
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import os
 import queue
@@ -46,16 +47,12 @@ class Clock(Protocol):
         ...
 
 
+# Read for each request that is signed, so without a Python frame of its own.
+_elapsed: Callable[[], float]
 if hasattr(time, "CLOCK_BOOTTIME"):  # Linux: counts sleep, and nobody can set it
-
-    def _elapsed() -> float:
-        return time.clock_gettime(time.CLOCK_BOOTTIME)
-
+    _elapsed = functools.partial(time.clock_gettime, time.CLOCK_BOOTTIME)
 elif hasattr(time, "CLOCK_MONOTONIC"):  # macOS: this one counts sleep there, time.monotonic() does not
-
-    def _elapsed() -> float:
-        return time.clock_gettime(time.CLOCK_MONOTONIC)
-
+    _elapsed = functools.partial(time.clock_gettime, time.CLOCK_MONOTONIC)
 else:  # Windows has no clock of that kind that Python reaches; the wall clock at least sees sleep
     _elapsed = time.time
 

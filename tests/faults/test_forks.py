@@ -289,3 +289,20 @@ def test_a_child_of_a_cleared_parent_gets_a_typed_error(over_http):
             return type(error).__name__
 
     assert "InvalidStateError" == fork(work).answer()
+
+
+def test_a_fork_while_another_thread_signs_in(federation):
+    """The kernel's own lock is nobody's in the child: it can sign, change its identity and clear."""
+    federation.federate("a", prompt=Nobody())
+    release = held_elsewhere(lambda: federation._lock)
+
+    def work():
+        first = federation.whoami().arn
+        federation.federate("b", prompt=Nobody())
+        second = federation.whoami().arn
+        return first, second, federation.clear().is_federated
+
+    first, second, is_federated = fork(work).answer()
+    release()
+    assert ("PoolUser" in first, "Researcher" in second, is_federated) == (True, True, False)
+    assert "PoolUser" in federation.whoami().arn
