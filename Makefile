@@ -30,8 +30,18 @@ lint: setup  ## ruff and mypy
 unit: setup  ## the tests that take less than two seconds each
 	$(BIN)/python -m pytest -m 'not slow and not soak'
 
+.PHONY: chromium
+chromium:
+	@command -v chromium chromium-browser google-chrome >/dev/null || if [ "$$(id -u)" = 0 ]; \
+		then apt-get update -qq && apt-get install -y -qq chromium; \
+		else echo 'The browser tests need Chromium. Install it: sudo apt-get install chromium'; exit 1; fi
+
+.PHONY: browser
+browser: setup chromium  ## the tests that drive a real Chromium
+	$(BIN)/python -m pytest -m 'browser and not soak'
+
 .PHONY: test
-test: lint  ## everything: lint, types, tests, the quickstart notebook, the floors
+test: lint chromium  ## everything: lint, types, tests, the quickstart notebook, the floors
 	$(BIN)/python -m pytest -m 'not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) floors
