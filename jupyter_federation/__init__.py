@@ -10,7 +10,7 @@ In Python::
     import jupyter_federation as jf
     jf.federate("research")
 
-Importing this package loads nothing heavy: boto3 comes with the first sign-in.
+Importing this package loads nothing heavy: boto3 comes with the first call.
 """
 
 from __future__ import annotations
@@ -21,6 +21,21 @@ __version__ = "0.1.0"
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
+
+    from jupyter_federation.calls import (
+        clear,
+        clear_federation_to_identity_pool,
+        federate,
+        federate_to_identity_pool,
+        fetch_auth_session,
+        get_current_user,
+        panel,
+        refresh,
+        session,
+        status,
+        subscribe,
+        whoami,
+    )
 
 __all__ = [
     "__version__",
@@ -55,12 +70,14 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     unregister(shell)
 
 
-def __getattr__(name: str) -> Any:
-    if name in __all__:
-        from jupyter_federation import federation
+if not TYPE_CHECKING:  # a type checker would take any name from it
 
-        return getattr(federation, name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name: str) -> Any:
+        if name in __all__:
+            from jupyter_federation import calls
+
+            return getattr(calls, name)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

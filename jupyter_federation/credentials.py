@@ -29,8 +29,8 @@ class AwsCredentials:
     secret_access_key: str = field(repr=False)
     session_token: str = field(repr=False)
     expires_at: datetime
-    identity_id: str | None = None
-    assumed_role_arn: str | None = None
+    identity_id: str | None = field(default=None, repr=False)
+    assumed_role_arn: str | None = field(default=None, repr=False)
     clock_skew: timedelta = timedelta(0)
 
     def __post_init__(self) -> None:

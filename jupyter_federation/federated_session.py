@@ -17,23 +17,18 @@ from datetime import datetime, timedelta
 from jupyter_federation import refresher as background
 from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.errors import (
+    ConfigurationError,
     ExchangeError,
     FederationError,
     InvalidStateError,
     InvalidTokenError,
     LoginRequiredError,
     SourceUnavailableError,
-    TokenError,
 )
 from jupyter_federation.refresher import Attempt, Clock, Refresher, SystemClock
 from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.subscribers import Subscriber, Subscribers
 from jupyter_federation.tokens import IdToken, Prompt, TokenSource
-
-Subscriber = Callable[[str, SessionStatus], None]
-"""Called as ``subscriber(event, status)``.
-
-The events are federated, refreshed, refresh_failed, needs_you, expired and cleared.
-"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -55,6 +50,10 @@ class RefreshPolicy:
     retry_after_at_most: float = 60
     refused_delay: float = 300
     deadline: float = 10
+
+
+class SessionClosedError(InvalidStateError):
+    """The session was closed, and hands out nothing any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +81,8 @@ class FederatedSession:
     """The live session of one identity.
 
     ``identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
-    person comes back, and then the Cognito identity id is kept (no GetId).
+    person comes back, and then the Cognito identity id is kept (no GetId).  ``way_back`` is what the person runs to
+    sign in again; errors and status name it.
     """
 
     def __init__(
@@ -95,6 +95,7 @@ class FederatedSession:
         refresher: Refresher | None = None,
         draw: Callable[[], float] = random.random,
         identity: tuple[IdToken, str] | None = None,
+        way_back: str = "%federate",
     ) -> None:
         self._source = source
         self._exchange = exchange
@@ -103,7 +104,8 @@ class FederatedSession:
         self._refresher = refresher or background.shared
         self._draw = draw
         self._identity = identity
-        self._subscribers: tuple[Subscriber, ...] = ()
+        self._way_back = way_back
+        self._subscribers = Subscribers(self._refresher)
         self._lock = threading.Lock()
         self._state = _State()
 
@@ -145,29 +147,7 @@ class FederatedSession:
 
     def status(self) -> SessionStatus:
         """What is known without asking anybody."""
-        state, now = self._state, self._clock.elapsed()
-        if state.held is None:
-            return SessionStatus(
-                refreshing=state.attempt is not None, last_error=None if state.error is None else str(state.error)
-            )
-        credentials, token = state.held.credentials, state.held.token
-        role = credentials.assumed_role_arn
-        return SessionStatus(
-            credentials="valid" if now < state.held.deadline else "expired",
-            sign_in="needs_you" if self._needs_you(state) else "ok" if self._source.renewable else "not_renewable",
-            refreshing=state.attempt is not None,
-            is_federated=True,
-            provider=token.issuer,
-            subject=token.name,
-            identity_id=credentials.identity_id,
-            role_arn=role,
-            account_id=None if role is None else role.split(":")[4],
-            access_key_suffix=credentials.access_key_id[-4:],
-            sign_in_expires_at=token.expires_at,
-            credentials_expire_at=self._expires_at(state.held),
-            last_error=None if state.error is None else str(state.error),
-            remarks=_clock_remark(credentials.clock_skew),
-        )
+        return self._status_of(self._state)
 
     @property
     def identity(self) -> tuple[IdToken, str] | None:
@@ -177,6 +157,16 @@ class FederatedSession:
             return None
         return held.token, held.credentials.identity_id
 
+    def has_another_token(self) -> bool:
+        """Whether a source that cannot renew its token has been given another one meanwhile, or lost it."""
+        held = self._state.held
+        if held is None or self._source.renewable:
+            return False
+        try:
+            return self._source.token().raw != held.token.raw
+        except FederationError:
+            return True
+
     @property
     def token(self) -> IdToken | None:
         """The token behind the current credentials."""
@@ -185,14 +175,7 @@ class FederatedSession:
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber(event, status)`` at each event, from a background thread; call the result to stop."""
-        with self._lock:
-            self._subscribers = (*self._subscribers, subscriber)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
-
-        return unsubscribe
+        return self._subscribers.add(subscriber)
 
     def close(self) -> None:
         """Drop credentials and tokens; from here on nothing is handed out.  Closing again does nothing."""
@@ -207,7 +190,7 @@ class FederatedSession:
         self._source.forget()
         self._identity = None
         if before.held is not None:
-            self._report("cleared")
+            self._report("cleared", _State(closed=True))
 
     # What the refresher calls
 
@@ -218,7 +201,7 @@ class FederatedSession:
         if state.attempt is not None and now >= state.attempt.deadline:
             self._finish(state.attempt, self._too_late())
         elif state.attempt is None and state.due_at is not None and now >= state.due_at:
-            with contextlib.suppress(InvalidStateError):  # closed since the line above
+            with contextlib.suppress(SessionClosedError):  # closed since the line above
                 self._begin(state)
         self._report_expiry(now)
         state = self._state
@@ -235,7 +218,7 @@ class FederatedSession:
         the screens are.
         """
         self._lock = threading.Lock()
-        self._subscribers = ()
+        self._subscribers.forked()
         state, due_at = self._state, self._state.due_at
         if state.held is not None and due_at is not None:
             renewal = due_at if state.failures else self._renewal_at(state.held)
@@ -328,9 +311,10 @@ class FederatedSession:
             _end(attempt, error)
         self._refresher.wake()
         if error is None:
-            self._report("federated" if before.held is None else "refreshed")
+            self._report("federated" if before.held is None else "refreshed", after)
         elif before.held is not None:
-            self._report("needs_you" if self._needs_you(after) and not self._needs_you(before) else "refresh_failed")
+            needs_you = self._needs_you(after) and not self._needs_you(before)
+            self._report("needs_you" if needs_you else "refresh_failed", after)
 
     def _wait(self, attempt: Attempt, prompt: Prompt | None) -> None:
         """Until ``attempt`` has ended or its deadline has passed; its ``error`` says how it ended."""
@@ -386,12 +370,11 @@ class FederatedSession:
         if self._is_for_the_person(error):
             return None
         policy = self._policy
-        may_pass = isinstance(error, TokenError) or (isinstance(error, ExchangeError) and error.retryable)
+        refused = isinstance(error, ConfigurationError) or (isinstance(error, ExchangeError) and not error.retryable)
         longest = policy.retry_delays[min(failures_before, len(policy.retry_delays) - 1)]
-        delay = self._drawn(longest if may_pass else policy.refused_delay) * max(1, hanging)
-        if (
-            isinstance(error, ExchangeError) and error.retry_after is not None
-        ):  # the same to many: so not at the same time
+        delay = self._drawn(policy.refused_delay if refused else longest) * max(1, hanging)
+        if isinstance(error, ExchangeError) and error.retry_after is not None:
+            # AWS says the same to many, who should not all come back at the same moment.
             asked = min(error.retry_after, policy.retry_after_at_most)
             delay = max(delay, asked + self._draw() * longest / 2)
         return self._clock.elapsed() + delay
@@ -420,16 +403,42 @@ class FederatedSession:
         error = state.error or self._too_late()
         at = "" if state.held is None else f" at {self._expires_at(state.held):%H:%M:%S} UTC"
         if state.due_at is None:
-            next_try = "Run %federate to sign in again; the clients that you hold go on with it."
+            fix = f"Run {self._way_back} to sign in again; the clients that you hold go on with it."
         else:
             wait = max(0, round(state.due_at - self._clock.elapsed()))
-            next_try = f"The next try is in {wait} s; %federate refresh tries now."
+            fix = f"{error.fix} The next try is in {wait} s; %federate refresh tries now."
         return error.restated(
-            problem=f"The AWS credentials expired{at} and could not be renewed: {error.problem}",
-            fix=f"{error.fix} {next_try}",
+            problem=f"The AWS credentials expired{at} and could not be renewed: {error.problem}", fix=fix
         )
 
     # What is reported
+
+    def _status_of(self, state: _State) -> SessionStatus:
+        now = self._clock.elapsed()
+        if state.held is None:
+            return SessionStatus(
+                refreshing=state.attempt is not None, last_error=None if state.error is None else str(state.error)
+            )
+        credentials, token = state.held.credentials, state.held.token
+        role = credentials.assumed_role_arn
+        return SessionStatus(
+            credentials="valid" if now < state.held.deadline else "expired",
+            sign_in="needs_you" if self._needs_you(state) else "ok" if self._source.renewable else "not_renewable",
+            refreshing=state.attempt is not None,
+            is_federated=True,
+            provider=token.issuer,
+            subject=token.name,
+            identity_id=credentials.identity_id,
+            role_arn=role,
+            account_id=None if role is None else role.split(":")[4],
+            access_key_suffix=credentials.access_key_id[-4:],
+            sign_in_expires_at=token.expires_at,
+            credentials_expire_at=self._expires_at(state.held),
+            last_error=None if state.error is None else str(state.error),
+            next_try_at=self._next_try_at(state),
+            way_back=self._way_back,
+            remarks=_clock_remark(credentials.clock_skew),
+        )
 
     def _expires_at(self, held: _Held) -> datetime:
         """The expiry by the wall clock as it stands now: it may have been set since the credentials came."""
@@ -438,18 +447,22 @@ class FederatedSession:
         was_set = abs(by_now - held.credentials.expires_at) > timedelta(seconds=5)
         return by_now if was_set else held.credentials.expires_at
 
+    def _next_try_at(self, state: _State) -> datetime | None:
+        """When a failed renewal is tried again, by the wall clock."""
+        if state.error is None or state.due_at is None:
+            return None
+        return self._clock.now() + timedelta(seconds=state.due_at - self._clock.elapsed())
+
     def _report_expiry(self, now: float) -> None:
         with self._lock:
             state = self._state
             if state.held is None or state.expiry_reported or now < state.held.deadline:
                 return
-            self._state = replace(state, expiry_reported=True)
-        self._report("expired")
+            self._state = state = replace(state, expiry_reported=True)
+        self._report("expired", state)
 
-    def _report(self, event: str) -> None:
-        status = self.status()
-        for subscriber in self._subscribers:
-            self._refresher.notify(lambda subscriber=subscriber: subscriber(event, status))  # type: ignore[misc]
+    def _report(self, event: str, state: _State) -> None:
+        self._subscribers.tell(event, self._status_of(state))
 
 
 def _end(attempt: Attempt, error: FederationError | None) -> None:
@@ -457,15 +470,15 @@ def _end(attempt: Attempt, error: FederationError | None) -> None:
     attempt.done.set()
 
 
-def _no_thread() -> SourceUnavailableError:
-    return SourceUnavailableError(
+def _no_thread() -> FederationError:
+    return FederationError(
         "No thread could be started to ask AWS for credentials.",
         fix="Close what runs many threads or processes (ulimit -u), then run %federate refresh.",
     )
 
 
-def _cleared() -> InvalidStateError:
-    return InvalidStateError("This AWS session was cleared.", fix="Run %federate to sign in again.")
+def _cleared() -> SessionClosedError:
+    return SessionClosedError("This AWS session was cleared.", fix="Run %federate to sign in again.")
 
 
 def _not_signed_in() -> LoginRequiredError:

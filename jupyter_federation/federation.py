@@ -1,17 +1,22 @@
-"""The kernel's identity: what ``%federate`` and the Python calls do."""
+"""The kernel's identity and those beside it: what ``%federate`` and the Python calls do."""
 
 from __future__ import annotations
 
 import contextlib
+import functools
+import itertools
 import os
+import queue
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import botocore.session
+from botocore.exceptions import BotoCoreError
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
@@ -27,12 +32,12 @@ from jupyter_federation.errors import (
     InvalidStateError,
     LoginRequiredError,
 )
+from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
-from jupyter_federation.federated_session import FederatedSession, Subscriber
-from jupyter_federation.notebook_prompt import NotebookPrompt
-from jupyter_federation.redaction import Secret
+from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
+from jupyter_federation.subscribers import Subscriber, Subscribers
 from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 if TYPE_CHECKING:
@@ -40,15 +45,13 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_NAMELESS_IN_CLOUDTRAIL = "CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials."
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuthSession:
     """What Amplify's ``fetchAuthSession`` gives: signed out, everything but ``is_federated`` is None."""
 
     is_federated: bool
-    identity_id: str | None = None
+    identity_id: str | None = field(default=None, repr=False)
     credentials: AwsCredentials | None = None
     expires_at: datetime | None = None
 
@@ -107,7 +110,7 @@ class Federation:
         self._current: _Identity | None = None
         self._beside: dict[str, _Identity] = {}
         self._beside_live: dict[str, LiveCredentials] = {}
-        self._subscribers: tuple[Subscriber, ...] = ()
+        self._subscribers = Subscribers(background.shared)
         self._account_id: str | None = None
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
@@ -116,7 +119,7 @@ class Federation:
     def _forked(self) -> None:
         """In a child: what another thread of the parent held, nobody holds; the screens are the parent's."""
         self._lock = threading.Lock()
-        self._subscribers = ()
+        self._subscribers.forked()
 
     # Signing in
 
@@ -127,11 +130,8 @@ class Federation:
         options, it changes nothing and asks nobody.  Raises FederationError; the identity before stays then.
         """
         selected = self._load_configuration().profile(profile, **options)
-        current = self._current
-        if current is not None and current.profile == selected:
-            status = current.session.status()
-            if status.credentials == "valid" and status.sign_in != "needs_you":
-                return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
+        if _serves(self._current, selected):
+            return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook())
         return self._sign_in(selected, source, prompt)
 
@@ -175,7 +175,8 @@ class Federation:
             identity_id=developer_provided_identity_id,
             **options,
         )
-        return self._sign_in(selected, source, prompt)
+        # The argument is no variable that a %federate line could name: such a line is another sign-in.
+        return self._sign_in(replace(selected, variable=None), source, prompt)
 
     def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
         """A boto3.Session over a further identity, signed in with the profile ``name``.
@@ -184,38 +185,37 @@ class Federation:
         environment are left alone.  Asked for again, it is the same identity.
         """
         selected = self._load_configuration().profile(name)
-        beside = self._beside.get(name)
-        if beside is None or beside.profile != selected or beside.session.status().sign_in == "needs_you":
-            earlier = beside
-            session = self._signed_in(selected, self._make_source(selected, _notebook()), prompt, earlier)
-            beside = _uninterrupted(lambda: self._put_beside(name, selected, session))
-            if earlier is not None:
-                earlier.session.close()
-        return session_over(beside.live, region=_region(selected))
+        before = self._beside.get(name)
+        if not _serves(before, selected):
+            source = self._make_source(selected, _notebook())
+            session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
+            _uninterrupted(lambda: self._put_beside(name, selected, session))
+        return session_over(self._beside_live[name], region=_region(selected))
 
-    def _put_beside(self, name: str, profile: Profile, session: FederatedSession) -> _Identity:
+    def _put_beside(self, name: str, profile: Profile, session: FederatedSession) -> None:
         with self._lock:
-            live = self._beside_live.setdefault(name, LiveCredentials())
+            before = self._beside.get(name)
+            live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
             live.follow(session)
-            identity = self._beside[name] = _Identity(profile, session, live)
-        return identity
+            self._beside[name] = _Identity(profile, session, live)
+        if before is not None:
+            before.session.close()
 
     def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
         before = self._current
-        session = self._signed_in(profile, source, prompt, before)
+        way_back = f"%federate {profile.name}" if profile.name else "your %federate line"
+        session = self._signed_in(profile, source, prompt, before, way_back=way_back)
+        happened = None if before is None else _what_followed(before, profile, session.token)
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
         status = self.status()
-        if profile.identity_pool_id is not None and profile.flow != "classic" and profile.assume_role_arn is None:
-            status = replace(status, remarks=(*status.remarks, _NAMELESS_IN_CLOUDTRAIL))
-        if before is None or before.profile == profile:
-            return status
-        return replace(status, happened=_what_followed(before.profile, profile))
+        return replace(status, remarks=(*status.remarks, *_remarks(profile)), happened=happened)
 
     def _signed_in(
-        self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None
+        self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
     ) -> FederatedSession:
         """A session that holds credentials; nothing of it is left where the sign-in fails or is interrupted."""
-        session = FederatedSession(source, self._make_exchange(profile), identity=_identity_to_keep(before, profile))
+        exchange, identity = self._make_exchange(profile), _identity_to_keep(before, profile)
+        session = FederatedSession(source, exchange, identity=identity, way_back=way_back)
         try:
             session.login(prompt)
         except BaseException:
@@ -238,13 +238,14 @@ class Federation:
                     f"Signed in, but boto3 could not be given the credentials: {type(error).__name__}: {error}.",
                     fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
                 ) from error.with_traceback(None)
-        identity.session.subscribe(self._forward)
+        identity.session.subscribe(functools.partial(self._forward, identity))
         self._report("federated")
         if before is not None:
             before.session.close()
 
     def _deliver(self, region: str | None) -> None:
-        self._environment.put_aside()  # first: AWS_PROFILE may name what is not there, and then boto3 does nothing
+        region = region or _profiles_region()  # asked before AWS_PROFILE is set aside, which may be what names it
+        self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
         if region is not None and self._boto3.region() is None:
             self._environment.lend_region(region)
@@ -258,29 +259,41 @@ class Federation:
 
     def refresh(self, *, prompt: Prompt) -> SessionStatus:
         """Renew every identity's credentials now.  Raises TokenError or ExchangeError; what is still valid stays."""
-        self._signed_in_now().session.refresh(prompt)
-        for beside in list(self._beside.values()):
-            beside.session.refresh(prompt)
+        identities = [*([self._current] if self._current is not None else []), *self._beside.values()]
+        if not identities:
+            raise _nobody_is_signed_in()
+        errors = []
+        for identity in identities:
+            try:
+                identity.session.refresh(prompt)
+            except FederationError as error:  # the others are renewed all the same
+                errors.append(error)
+        if errors:
+            raise errors[0]
         return self.status()
 
     def status(self) -> SessionStatus:
         """What is known without asking anybody."""
         current = self._current
-        return SessionStatus() if current is None else self._whole(current.session.status())
+        if current is None:
+            return SessionStatus(beside=tuple(self._beside))
+        return self._whole(current.session.status(), current)
 
-    def whoami(self) -> CallerIdentity:
-        """Who AWS says you are; one call, STS GetCallerIdentity."""
+    def whoami(self, *, prompt: Prompt) -> CallerIdentity:
+        """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
         current = self._signed_in_now()
-        answer = AwsClients().call(
-            "sts",
-            "GetCallerIdentity",
-            {},
-            region=_region(current.profile) or self._boto3.region() or "us-east-1",
-            about={},
-            signed_by=current.session.credentials(),
+        region = _region(current.profile) or self._boto3.region() or "us-east-1"
+
+        def ask() -> Mapping[str, Any]:
+            signed_by = current.session.credentials()
+            return AwsClients().call("sts", "GetCallerIdentity", {}, region=region, about={}, signed_by=signed_by)
+
+        answer = _awaited(ask, prompt)
+        account, arn, user_id = (
+            str(text_from(answer, name, operation="GetCallerIdentity")) for name in ("Account", "Arn", "UserId")
         )
-        account, arn, user_id = (str(answer[name]) for name in ("Account", "Arn", "UserId"))
-        self._account_id = account
+        if self._current is current:
+            self._account_id = account
         return CallerIdentity(account=account, arn=arn, user_id=user_id, subject=current.session.status().subject)
 
     def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
@@ -314,14 +327,7 @@ class Federation:
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
-        with self._lock:
-            self._subscribers = (*self._subscribers, subscriber)
-
-        def unsubscribe() -> None:
-            with self._lock:
-                self._subscribers = tuple(each for each in self._subscribers if each is not subscriber)
-
-        return unsubscribe
+        return self._subscribers.add(subscriber)
 
     # Signing out
 
@@ -331,14 +337,15 @@ class Federation:
         Local: the provider's own session goes on.  Where nothing is signed in, nothing happens.
         """
         if not _uninterrupted(lambda: self._clear(profile)):
-            return replace(self.status(), happened="There was nothing to clear.")
-        happened = "Cleared: clients that held the AWS session refuse from now on, and what another tool has copied "
-        happened += "lives until it expires. "
+            nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
+            return replace(self.status(), happened=nobody)
+        happened = "Cleared: clients that held the AWS session refuse from now on."
+        remarks = ["What another tool has copied lives until it expires."]
         if sign_out:
-            happened += "The token came from outside the notebook: end the sign-in where it began."
+            remarks.append("The token came from outside the notebook: end the sign-in where it began.")
         else:
-            happened += "Your sign-in at the provider goes on."
-        return replace(self.status(), happened=happened)
+            remarks.append("Your sign-in at the provider goes on.")
+        return replace(self.status(), happened=happened, remarks=tuple(remarks))
 
     def _clear(self, profile: str | None) -> bool:
         with self._lock:
@@ -363,37 +370,35 @@ class Federation:
     def _signed_in_now(self) -> _Identity:
         current = self._current
         if current is None:
-            raise LoginRequiredError("Nobody is signed in to AWS in this notebook.", fix="Run %federate to sign in.")
+            raise _nobody_is_signed_in()
         return current
 
     def _is_user_pool_sign_in(self) -> bool:
         return self._current is not None and self._current.profile.source == "cognito-user-pool"
 
-    def _whole(self, status: SessionStatus) -> SessionStatus:
-        """A session's status with what only the kernel knows."""
-        current = self._current
-        if current is None:
-            return status
+    def _whole(self, status: SessionStatus, identity: _Identity) -> SessionStatus:
+        """The status of ``identity``'s session with what only the kernel knows."""
         return replace(
             status,
-            profile=current.profile.name,
-            provider=status.provider or current.profile.provider,
-            account_id=status.account_id or self._account_id,
+            profile=identity.profile.name,
+            provider=status.provider or identity.profile.provider,
+            account_id=status.account_id or (self._account_id if identity is self._current else None),
             set_aside=self._environment.set_aside,
+            beside=tuple(self._beside),
         )
 
-    def _forward(self, event: str, status: SessionStatus) -> None:
-        """Called from the notifier: pass a session's event on with the whole status."""
-        if event in {"federated", "cleared"}:  # those of the kernel are reported by the kernel's own steps
-            return
-        whole = self._whole(status)
-        for subscriber in self._subscribers:
-            subscriber(event, whole)
+    def _forward(self, identity: _Identity, event: str, status: SessionStatus) -> None:
+        """Pass on what a session reports; its own begin and end are steps of the kernel, which reports them."""
+        if event not in {"federated", "cleared"}:
+            self._subscribers.tell(event, self._whole(status, identity))
 
     def _report(self, event: str) -> None:
-        status = self.status()
-        for subscriber in self._subscribers:
-            background.shared.notify(lambda subscriber=subscriber: subscriber(event, status))  # type: ignore[misc]
+        """Tell of a step of the kernel, behind what the sessions have reported before."""
+        background.shared.notify(functools.partial(self._subscribers.tell, event, self.status()))
+
+
+def _nobody_is_signed_in() -> LoginRequiredError:
+    return LoginRequiredError("Nobody is signed in to AWS in this notebook.", fix="Run %federate to sign in.")
 
 
 def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdToken, str] | None:
@@ -406,15 +411,78 @@ def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdTok
     return identity if same_pool and same_provider else None
 
 
-def _what_followed(before: Profile, after: Profile) -> str:
-    one, other = (repr(each.name) if each.name else "a sign-in without a profile" for each in (before, after))
-    return f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
+def _remarks(profile: Profile) -> Iterator[str]:
+    """What a person should know of the way that their credentials come, said once, at the sign-in."""
+    if profile.assume_role_arn is not None:
+        yield "AWS gives a role that is assumed by another role one hour at a time."
+    elif profile.identity_pool_id is not None and profile.flow != "classic":
+        yield "CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials."
+
+
+def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -> str | None:
+    """What a sign-in on top of another one changes for the clients that exist."""
+    if before.profile.name != profile.name:
+        one, other = (
+            repr(each) if each else "a sign-in without a profile" for each in (before.profile.name, profile.name)
+        )
+        return (
+            f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
+        )
+    earlier = before.session.token
+    if earlier and token and (earlier.issuer, earlier.subject) != (token.issuer, token.subject):
+        return "Another person is signed in now: the clients that you hold act as them."
+    if before.profile != profile:
+        return "Signed in anew with other options: the clients that you hold go on with them."
+    return None
+
+
+def _serves(identity: _Identity | None, profile: Profile) -> bool:
+    """Whether ``identity`` is what a sign-in with ``profile`` would give, so that nobody need be asked."""
+    if identity is None or identity.profile != profile:
+        return False
+    status = identity.session.status()
+    is_good = status.credentials == "valid" and status.sign_in != "needs_you"
+    return is_good and not identity.session.has_another_token()
+
+
+def _by_session(name: str) -> str:
+    return f"jf.session({name!r})"
 
 
 def _region(profile: Profile) -> str | None:
     """Where a profile works: its region, else that of its identity pool."""
     pool = profile.identity_pool_id
     return profile.region or (None if pool is None else pool.partition(":")[0])
+
+
+def _profiles_region() -> str | None:
+    """The region in the section of ~/.aws/config that AWS_PROFILE names, if both are there."""
+    try:
+        region: str | None = botocore.session.Session().get_config_variable("region")
+    except BotoCoreError:
+        return None
+    return region
+
+
+def _awaited(ask: Callable[[], T], prompt: Prompt) -> T:
+    """What ``ask`` gives or raises; ``prompt`` shows each second that it is still awaited."""
+    answers: queue.SimpleQueue[T | FederationError] = queue.SimpleQueue()
+
+    def answer() -> None:
+        try:
+            answers.put(ask())
+        except FederationError as error:
+            answers.put(error.with_traceback(None))
+
+    threading.Thread(target=answer, name="jupyter-federation-question", daemon=True).start()
+    for seconds in itertools.count(1):
+        with contextlib.suppress(queue.Empty):
+            got = answers.get(timeout=1)
+            break
+        prompt.waiting("Asking AWS", seconds)
+    if isinstance(got, FederationError):
+        raise got
+    return got
 
 
 def _notebook() -> Mapping[str, Any]:
@@ -439,103 +507,3 @@ def _uninterrupted(step: Callable[[], T]) -> T:
     if interrupts:
         raise KeyboardInterrupt
     return result
-
-
-# The calls of the public package: one federation for each process.
-
-
-_kernel = Federation()
-
-
-@contextlib.contextmanager
-def _errors_without_frames() -> Iterator[None]:
-    """Let an error out without the frames behind it, which hold what was being worked on."""
-    try:
-        yield
-    except FederationError as error:
-        error.__context__ = None
-        raise error.with_traceback(None) from error.__cause__
-
-
-def federate(profile: str | None = None, **options: object) -> SessionStatus:
-    """Sign in with a federation profile, or with options alone: see `Federation.federate`."""
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.federate(profile, prompt=prompt, **options)
-
-
-def federate_to_identity_pool(
-    token: str | Callable[[], str],
-    provider: str | None = None,
-    *,
-    identity_pool_id: str | None = None,
-    developer_provided_identity_id: str | None = None,
-    **options: object,
-) -> SessionStatus:
-    """Exchange a token at a Cognito identity pool: see `Federation.federate_to_identity_pool`."""
-    if isinstance(token, str):
-        token = Secret(token)  # this frame may be shown in a traceback
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.federate_to_identity_pool(
-            token,
-            provider,
-            prompt=prompt,
-            identity_pool_id=identity_pool_id,
-            developer_provided_identity_id=developer_provided_identity_id,
-            **options,
-        )
-
-
-def session(name: str) -> boto3.Session:
-    """A boto3.Session over a further identity: see `Federation.session`."""
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.session(name, prompt=prompt)
-
-
-def refresh() -> SessionStatus:
-    """Renew the credentials now: see `Federation.refresh`."""
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.refresh(prompt=prompt)
-
-
-def status() -> SessionStatus:
-    """What is known of the session without asking anybody."""
-    return _kernel.status()
-
-
-def whoami() -> CallerIdentity:
-    """Who AWS says you are: see `Federation.whoami`."""
-    with _errors_without_frames():
-        return _kernel.whoami()
-
-
-def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatus:  # noqa: FBT001, FBT002 - the contract
-    """Drop every identity, or that of one profile: see `Federation.clear`."""
-    with _errors_without_frames():
-        return _kernel.clear(sign_out=sign_out, profile=profile)
-
-
-def clear_federation_to_identity_pool() -> SessionStatus:
-    """Amplify's name for `clear`."""
-    return clear()
-
-
-def fetch_auth_session(force_refresh: bool = False) -> AuthSession:  # noqa: FBT001, FBT002 - Amplify's signature
-    """Amplify's view of the session: see `Federation.fetch_auth_session`."""
-    with _errors_without_frames():
-        return _kernel.fetch_auth_session(force_refresh=force_refresh)
-
-
-def get_current_user() -> CurrentUser:
-    """The user-pool user who is signed in: see `Federation.get_current_user`."""
-    with _errors_without_frames():
-        return _kernel.get_current_user()
-
-
-def subscribe(subscriber: Subscriber) -> Callable[[], None]:
-    """Call ``subscriber(event, status)`` at each event: see `Federation.subscribe`."""
-    return _kernel.subscribe(subscriber)
-
-
-def panel() -> None:
-    """The widget panel, which comes with a later release; raises InvalidStateError until then."""
-    raise InvalidStateError("The panel is not built yet.", fix="%federate status shows the same as text.")

@@ -1,4 +1,4 @@
-"""``%federate``: parses a line, calls `jupyter_federation.federation`, and returns what displays itself.
+"""``%federate``: parses a line, calls `jupyter_federation.calls`, and returns what displays itself.
 
 Loading costs next to nothing, so whatever reads files or knows AWS is imported when a line needs it.
 """
@@ -51,9 +51,9 @@ def unregister(shell: InteractiveShell) -> None:
     if magic is None:
         return
     magic.__self__.remove()
-    federation = sys.modules.get("jupyter_federation.federation")
-    if federation is not None:  # otherwise nobody has signed in
-        federation.clear()
+    calls = sys.modules.get("jupyter_federation.calls")
+    if calls is not None:  # otherwise nobody has signed in
+        calls.clear()
 
 
 class FederateMagic:
@@ -165,9 +165,9 @@ def _run(words: deque[str]) -> Any:
     if first in SUBCOMMANDS:
         return _run_subcommand(first, words)
     options = _parse(words)
-    from jupyter_federation import federation
+    from jupyter_federation import calls
 
-    return federation.federate(first, **options)
+    return calls.federate(first, **options)
 
 
 def _run_subcommand(command: str, words: deque[str]) -> Any:
@@ -187,11 +187,11 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
         from jupyter_federation.profile_table import ProfileTable
 
         return ProfileTable(load())
-    from jupyter_federation import federation
+    from jupyter_federation import calls
 
     if command == "clear":
-        return federation.clear(sign_out=bool(words), profile=profile)
-    return getattr(federation, command)()
+        return calls.clear(sign_out=bool(words), profile=profile)
+    return getattr(calls, command)()
 
 
 def _parse(words: deque[str]) -> dict[str, Any]:

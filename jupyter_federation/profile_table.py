@@ -54,5 +54,5 @@ def _destination(profile: Profile) -> str:
 
 
 def _short(path: str) -> str:
-    home = str(Path.home())
-    return f"~{path.removeprefix(home)}" if path.startswith(home) else path
+    home = Path.home()
+    return f"~/{Path(path).relative_to(home)}" if Path(path).is_relative_to(home) else path

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import html
 import json
+import re
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Literal
+
+# Saved with the notebook, so without whom it is about: ARNs, Cognito ids, e-mail addresses, account numbers.
+_PERSONAL = re.compile(r"arn:aws[\w-]*:\S+|[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|[^\s@]+@[^\s@]+\w|\b\d{12}\b")
 
 CredentialsState = Literal["none", "valid", "expired"]
 SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
@@ -17,8 +21,11 @@ class SessionStatus:
     """A session at one moment; it holds no secret.
 
     Displayed, it shows profile, state, times and names of variables only, because what a notebook displays is saved
-    with it.  Person, account, role and identity are attributes.  Times are UTC.  ``remarks`` are sentences that the
-    person should know while it stays so; ``happened`` is what the call that returned this status did.
+    with it.  Person, account, role and identity are attributes.  Times are UTC.
+
+    ``next_try_at`` is when a failed renewal is tried again by itself.  ``beside`` names the further identities
+    (`jf.session`), ``way_back`` what signs in again.  ``remarks`` are sentences for the person, ``happened`` is what
+    the call that returned this status did.
     """
 
     credentials: CredentialsState = "none"
@@ -36,6 +43,9 @@ class SessionStatus:
     credentials_expire_at: datetime | None = None
     set_aside: tuple[str, ...] = ()
     last_error: str | None = None
+    next_try_at: datetime | None = None
+    beside: tuple[str, ...] = ()
+    way_back: str = "%federate"
     remarks: tuple[str, ...] = ()
     happened: str | None = None
 
@@ -70,12 +80,14 @@ class SessionStatus:
         if self.refreshing:
             lines.append("Renewing the AWS credentials now.")
         if self.is_federated:
-            lines.append(self._renewal())
+            lines.append(self._renewal(now))
         if self.set_aside:
             lines.append(f"Set aside while signed in, given back on clear: {', '.join(self.set_aside)}.")
         lines += self.remarks
+        if self.beside:
+            lines.append(f"Beside it, by jf.session: {', '.join(self.beside)}.")
         if self.last_error:
-            lines.append(f"Last error: {self.last_error}")
+            lines.append(f"Last error: {_PERSONAL.sub('…', self.last_error)}")
         return lines if self.happened is None else [self.happened, *lines]
 
     def _headline(self, now: datetime) -> str:
@@ -88,12 +100,21 @@ class SessionStatus:
         left = max(0, round((self.credentials_expire_at - now).total_seconds()))
         return f"Signed in to AWS{profile}: credentials until {until} ({_duration(left)} left)."
 
-    def _renewal(self) -> str:
+    def _renewal(self, now: datetime) -> str:
         if self.sign_in == "needs_you":
-            return "The sign-in has ended: run %federate to sign in again. Clients that you hold go on with it."
+            return f"The sign-in has ended: run {self.way_back} to sign in again. Clients that you hold go on with it."
+        if self.next_try_at is not None:
+            seconds = max(0, round((self.next_try_at - now).total_seconds()))
+            return f"Renewing them has failed; the next try is in {_duration(seconds)}, %federate refresh tries now."
         if self.sign_in == "not_renewable":
-            until = f" and ends at {_moment(self.sign_in_expires_at)}" if self.sign_in_expires_at else ""
-            return f"The token behind it cannot be renewed{until}: have a fresh one ready by then."
+            end = self.sign_in_expires_at
+            if end is None:
+                return "Nothing renews the token behind it: bring a fresh one when the credentials have expired."
+            ends = "ended" if end <= now else "ends"
+            return (
+                f"The token behind it {ends} at {_moment(end)}, and nothing renews it: bring a fresh one by then, "
+                f"as you brought this one, and run {self.way_back} again."
+            )
         return "Renewed in the background while the notebook runs."
 
 

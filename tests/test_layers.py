@@ -15,13 +15,15 @@ ROOT = Path(jupyter_federation.__file__).parent
 # From top to bottom; a room may import what stands below its own line, and itself.
 LAYERS = (
     ("magic", "app"),
-    ("federation", "profile_table"),
+    ("calls", "profile_table"),
+    ("federation",),
     ("assembly",),
     ("config",),
     ("profile",),
     ("options",),
     ("delivery.live", "delivery.boto3", "delivery.environment", "sources", "notebook_prompt"),
     ("federated_session",),
+    ("subscribers",),
     ("refresher", "session_status"),
     ("exchange",),
     ("credentials",),

@@ -48,8 +48,8 @@ def shell(bare_shell):
 
 @pytest.fixture
 def federation(monkeypatch):
-    """Stands in for jupyter_federation.federation; ``calls`` holds (name, arguments, keywords)."""
-    stand_in = types.ModuleType("jupyter_federation.federation")
+    """Stands in for jupyter_federation.calls; ``calls`` holds (name, arguments, keywords)."""
+    stand_in = types.ModuleType("jupyter_federation.calls")
     stand_in.calls = []
 
     def recorder(name):
@@ -57,8 +57,8 @@ def federation(monkeypatch):
 
     for name in ("federate", "status", "whoami", "refresh", "clear"):
         setattr(stand_in, name, recorder(name))
-    monkeypatch.setitem(sys.modules, "jupyter_federation.federation", stand_in)
-    monkeypatch.setattr(sys.modules["jupyter_federation"], "federation", stand_in, raising=False)
+    monkeypatch.setitem(sys.modules, "jupyter_federation.calls", stand_in)
+    monkeypatch.setattr(sys.modules["jupyter_federation"], "calls", stand_in, raising=False)
     return stand_in
 
 

@@ -44,6 +44,7 @@ class Boto3Delivery:
         if self._create_resolver is None:
             self._create_resolver = botocore.credentials.create_credential_resolver
             botocore.credentials.create_credential_resolver = self._create_resolver_with_ours
+        if not isinstance(RequestSigner.__dict__.get("_credentials"), _SignerCredentials):
             RequestSigner._credentials = _SignerCredentials(self)  # type: ignore[attr-defined]
 
     def remove(self) -> None:

@@ -13,8 +13,8 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
 from jupyter_federation.credentials import AwsCredentials
-from jupyter_federation.errors import FederationError, InvalidStateError
-from jupyter_federation.federated_session import FederatedSession
+from jupyter_federation.errors import FederationError
+from jupyter_federation.federated_session import FederatedSession, SessionClosedError
 
 
 class SessionClearedError(FederationError, NoCredentialsError):
@@ -35,8 +35,9 @@ class LiveCredentials(Credentials):
     method = "jupyter-federation"
     account_id = None  # with it botocore would move DynamoDB to another host, which can break egress rules
 
-    def __init__(self) -> None:
+    def __init__(self, *, way_back: str = "%federate") -> None:
         # Not super().__init__(): it would store keys, and here the session holds them.
+        self._way_back = way_back  # what the person runs to sign in again
         self._session: FederatedSession | None = None
         self._frozen: tuple[AwsCredentials, ReadOnlyCredentials] | None = None
 
@@ -57,11 +58,11 @@ class LiveCredentials(Credentials):
         """
         session = self._session
         if session is None:
-            raise _session_cleared()
+            raise self._cleared()
         try:
             current = session.credentials()
-        except InvalidStateError:  # cleared since the line above
-            raise _session_cleared() from None
+        except SessionClosedError:  # cleared since the line above
+            raise self._cleared() from None
         frozen = self._frozen
         if frozen is not None and frozen[0] is current:
             return frozen[1]
@@ -91,15 +92,13 @@ class LiveCredentials(Credentials):
         session = self._session
         return None if session is None else session.status().credentials_expire_at
 
+    def _cleared(self) -> SessionClearedError:
+        return SessionClearedError(
+            "The AWS session was cleared.", fix=f"Run {self._way_back} to sign in again; this client goes on with it."
+        )
+
     def __repr__(self) -> str:
         return "<LiveCredentials, signed in>" if self._session is not None else "<LiveCredentials, cleared>"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         raise TypeError("live AWS credentials cannot be pickled or copied: sign in where they are needed")
-
-
-def _session_cleared() -> SessionClearedError:
-    return SessionClearedError(
-        "The AWS session of this notebook was cleared.",
-        fix="Run %federate to sign in again; this client goes on with it.",
-    )

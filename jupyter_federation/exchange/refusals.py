@@ -35,7 +35,7 @@ class _Refusal:
     retryable: bool = False
 
 
-_TRY_AGAIN = "Nothing is wrong with the settings: it is tried again, or run %federate again in a moment."
+_TRY_AGAIN = "Nothing is wrong with the settings: try again in a moment."
 
 _REFUSALS = (
     # Cognito: the token

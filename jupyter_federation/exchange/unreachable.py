@@ -64,18 +64,18 @@ _TROUBLES = (
     _Trouble(
         error="ReadTimeoutError",
         problem="{endpoint} took the request and did not answer in time.",
-        fix="It is tried again. If it stays so, check the network and HTTPS_PROXY.",
+        fix="Try again in a while. If it stays so, check the network and HTTPS_PROXY.",
     ),
     _Trouble(
         error="ConnectionClosedError",
         problem="{endpoint} closed the connection without an answer.",
-        fix="It is tried again. If it stays so, check HTTPS_PROXY and AWS_ENDPOINT_URL.",
+        fix="Try again in a while. If it stays so, check HTTPS_PROXY and AWS_ENDPOINT_URL.",
     ),
     _Trouble(
         error="EndpointConnectionError",
         reason=_NO_NETWORK,
         problem="There is no network: {endpoint} cannot be reached from this machine.",
-        fix="Connect to the network; it is tried again.",
+        fix="Connect to the network, then try again.",
     ),
     _Trouble(
         error="EndpointConnectionError",

@@ -30,7 +30,7 @@ class PromptSource:
         if token is None:
             raise LoginRequiredError(
                 "A token has to be pasted: there is none yet, or it has expired.",
-                fix="Run %federate with `--token-prompt` (or the profile) again.",
+                fix="Run the %federate line again, and paste a token when it asks.",
             )
         return token
 

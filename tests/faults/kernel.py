@@ -87,7 +87,7 @@ class Kernel:
             assert (True, True) == (patched, signer), "signed in, and botocore is not patched whole"
             assert self.default._credentials is self.federation._live, "signed in, and boto3 does not know"
             if asking:
-                assert "assumed-role" in self.federation.whoami().arn
+                assert "assumed-role" in self.federation.whoami(prompt=self.prompt).arn
         else:
             assert lent == OWN, f"signed out, and not given back: {lent}"
             assert (False, False) == (patched, signer), "signed out, and botocore is still patched"

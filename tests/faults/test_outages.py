@@ -73,7 +73,7 @@ FAULTS = {
     "drips": (fault_proxy.drips, "No answer within 0.5 seconds", "HTTPS_PROXY"),
     "late": (fault_proxy.late(2), "No answer within 0.5 seconds", "HTTPS_PROXY"),
     "resets": (fault_proxy.resets, "closed the connection without an answer|reset", "HTTPS_PROXY"),
-    "half-closes": (fault_proxy.closes_half, "closed the connection without an answer", "tried again"),
+    "half-closes": (fault_proxy.closes_half, "closed the connection without an answer", "Try again"),
     "cuts": (fault_proxy.cuts, "cannot be used|could not be sent", "HTTPS_PROXY"),
     "garbage": (fault_proxy.garbage, "closed the connection|could not be sent|cannot be read", "HTTPS_PROXY"),
     "500": (answers(500), "", ""),

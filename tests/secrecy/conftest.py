@@ -11,7 +11,7 @@ from botocore.config import Config
 from secrecy.scanner import Scanner, jwt_secrets, key_secrets
 
 import jupyter_federation as jf
-from jupyter_federation import federation
+from jupyter_federation import calls, federation
 
 
 class Signing(SimpleNamespace):
@@ -23,7 +23,7 @@ class Signing(SimpleNamespace):
 @pytest.fixture
 def signing(aws, provider, role, pool, aws_environment, tmp_path, monkeypatch):  # noqa: PLR0917
     """What signs in: ``token`` and ``token_file``, ``sts()`` and ``cognito()``; and a ``scanner()`` of all secrets."""
-    monkeypatch.setattr(federation, "_kernel", federation.Federation())
+    monkeypatch.setattr(calls, "_kernel", federation.Federation())
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     token = provider.id_token("ada")
     token_file = tmp_path / "token"

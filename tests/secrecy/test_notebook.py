@@ -42,7 +42,7 @@ OBJECTS = """
 session = jf.fetch_auth_session()
 credentials = session.credentials
 frozen = boto3.DEFAULT_SESSION.get_credentials().get_frozen_credentials()
-kernel = __import__("jupyter_federation.federation").federation._kernel
+kernel = __import__("jupyter_federation.calls").calls._kernel
 [session, credentials, frozen, kernel, boto3.DEFAULT_SESSION, boto3.DEFAULT_SESSION.get_credentials(),
  vars(boto3.DEFAULT_SESSION.get_credentials()), vars(kernel)]
 """

@@ -19,7 +19,7 @@ import trustme
 from botocore.exceptions import BotoCoreError, ClientError
 from IPython.core.interactiveshell import InteractiveShell
 
-from jupyter_federation import federation
+from jupyter_federation import calls
 from jupyter_federation.demo.aws import EmbeddedAws, Fault, Response
 from jupyter_federation.errors import FederationError, SessionClearedError
 
@@ -200,7 +200,7 @@ def test_a_failed_sign_in_shows_no_token(signing, log, failure):
     assert set() == scanner.found(values(error)), str(error)
     assert set() == scanner.found(frames(error))
     assert set() == scanner.found(log())
-    assert set() == scanner.found(repr(federation._kernel._current), signing.jf.status().to_json())
+    assert set() == scanner.found(repr(calls._kernel._current), signing.jf.status().to_json())
 
 
 MISPLACED = {

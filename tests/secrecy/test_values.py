@@ -19,7 +19,7 @@ from IPython.core.formatters import DisplayFormatter
 from IPython.lib.pretty import pretty
 from secrecy.scanner import Scanner
 
-from jupyter_federation import federation
+from jupyter_federation import calls
 from jupyter_federation.assembly import source_of
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.profile import Profile
@@ -36,7 +36,7 @@ _PLAIN = (int, float, bool, type(None), types.ModuleType, types.FunctionType, ty
 
 def holders(signing):
     """Everything that holds a secret, or may, by name."""
-    kernel = federation._kernel
+    kernel = calls._kernel
     current = kernel._current
     credentials = current.session.credentials()
     pasted = PromptSource()
@@ -67,7 +67,7 @@ def harmless(signing):
         "status": signing.jf.status(),
         "status as it came": signing.status,
         "who": signing.jf.whoami(),
-        "profile": federation._kernel._current.profile,
+        "profile": calls._kernel._current.profile,
     }
 
 
@@ -132,9 +132,9 @@ def test_nothing_shows_its_secret_when_taken_apart(signed_in):
 
 def test_taking_apart_reaches_what_is_planted(signed_in):
     """A plain string as deep as the credentials lie is seen by the test above."""
-    federation._kernel._current.session._planted = {"deep": [types.SimpleNamespace(token=signed_in.token)]}
+    calls._kernel._current.session._planted = {"deep": [types.SimpleNamespace(token=signed_in.token)]}
 
-    assert {"ID token, payload", "ID token, signature"} == signed_in.scanner().found(parts(federation._kernel))
+    assert {"ID token, payload", "ID token, signature"} == signed_in.scanner().found(parts(calls._kernel))
 
 
 def test_showing_sees_what_is_planted(signed_in):
@@ -169,7 +169,7 @@ PICKLED = (
 @pytest.mark.parametrize("name", PICKLED)
 def test_what_holds_a_secret_is_not_pickled(signed_in, name):
     """Pickle and deepcopy of whatever holds a secret raise, and what they raise names none."""
-    if name == "its identity" and federation._kernel._current.session.identity is None:
+    if name == "its identity" and calls._kernel._current.session.identity is None:
         return  # STS has no identities
     for carry in (pickle.dumps, copy.deepcopy):
         with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as refused:
@@ -268,7 +268,7 @@ def test_keys_that_are_set_aside_are_masked(signing, monkeypatch):
 
     status = signing.sts()
 
-    assert set() == scanner.found(shown(status), parts(federation._kernel), dict(os.environ))
+    assert set() == scanner.found(shown(status), parts(calls._kernel), dict(os.environ))
     signing.jf.clear()
     assert {"the user's"} == scanner.found(dict(os.environ))
 

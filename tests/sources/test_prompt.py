@@ -44,7 +44,7 @@ def source(clock):
 
 def test_without_a_person_there_is_no_token(source):
     """`token` never asks."""
-    with pytest.raises(LoginRequiredError, match="--token-prompt"):
+    with pytest.raises(LoginRequiredError, match="paste a token when it asks"):
         source.token()
     assert not source.renewable
 

@@ -1,0 +1,170 @@
+"""The Python calls of the package: one federation for each process, and errors without the frames behind them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from typing import TYPE_CHECKING, NoReturn
+
+from jupyter_federation.errors import ConfigurationError, FederationError, InvalidStateError
+from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
+from jupyter_federation.notebook_prompt import NotebookPrompt
+from jupyter_federation.redaction import Secret
+from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.subscribers import Subscriber
+
+if TYPE_CHECKING:
+    import boto3
+
+_kernel = Federation()
+
+
+def federate(profile: str | None = None, **options: object) -> SessionStatus:
+    """Sign in to AWS and make that the identity of the notebook; what ``%federate`` calls.
+
+    ``profile`` is a federation profile, None the default one.  ``options`` have the names of a profile's keys and
+    override them; with ``identity_pool_id`` or ``role_arn`` and no profile they stand alone::
+
+        jf.federate("research")
+        jf.federate(source="file", path="~/id_token", role_arn="arn:aws:iam::123456789012:role/R", region="eu-west-1")
+
+    boto3's default session, sessions made later and clients that exist follow, until `clear`.  Already signed in with
+    the same profile and options, it asks nobody and changes nothing.  Raises ConfigurationError for a setting,
+    TokenError for the token, ExchangeError where AWS refuses or cannot be reached, DeliveryError where boto3 cannot be
+    given the credentials; the identity before stays then.
+    """
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.federate(profile, prompt=prompt, **options)
+
+
+def federate_to_identity_pool(
+    token: str | Callable[[], str],
+    provider: str | None = None,
+    *,
+    identity_pool_id: str | None = None,
+    developer_provided_identity_id: str | None = None,
+    **options: object,
+) -> SessionStatus:
+    """Exchange a token at a Cognito identity pool, as Amplify's ``federateToIdentityPool`` does.
+
+    ``token`` is a string, or a callable that is asked again at each refresh.  ``provider`` is a name (google, entra,
+    ...), a logins key or an issuer; without it the token's issuer tells.  ``identity_pool_id`` comes from the default
+    profile, with its region, where it is not given.  With ``developer_provided_identity_id`` GetId is not asked.
+    ``options`` are further profile keys.  Raises InvalidStateError while signed in through a user pool and
+    ConfigurationError without a pool, both without an AWS call; else as `federate`.
+    """
+    if isinstance(token, str):
+        token = Secret(token)  # this frame may be shown in a traceback
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.federate_to_identity_pool(
+            token,
+            provider,
+            prompt=prompt,
+            identity_pool_id=identity_pool_id,
+            developer_provided_identity_id=developer_provided_identity_id,
+            **options,
+        )
+
+
+def session(name: str) -> boto3.Session:
+    """A boto3.Session over a further identity, signed in with the federation profile ``name``.
+
+    It lives beside the notebook's own and is refreshed and cleared with it; boto3's default session and the environment
+    are left alone.  Asked for again, it is the same identity, and the clients of a cleared one go on.  Raises as
+    `federate`.
+    """
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.session(name, prompt=prompt)
+
+
+def refresh() -> SessionStatus:
+    """Renew the credentials of every identity now; the token source is asked once.
+
+    Raises LoginRequiredError signed out, TokenError or ExchangeError where it fails; what is still valid stays.
+    """
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.refresh(prompt=prompt)
+
+
+def status() -> SessionStatus:
+    """How things stand, without asking anybody.
+
+    Its attributes: ``credentials`` (none, valid, expired), ``sign_in`` (ok, needs_you, not_renewable, none),
+    ``credentials_expire_at`` and ``sign_in_expires_at`` (UTC), ``profile``, ``provider``, ``subject``, ``identity_id``,
+    ``role_arn``, ``account_id``, ``access_key_suffix``, ``set_aside``, ``last_error``, ``is_federated`` and more: see
+    `SessionStatus`.  ``to_json()`` gives them as text.
+    """
+    return _kernel.status()
+
+
+def whoami() -> CallerIdentity:
+    """Who AWS says you are: ``account``, ``arn``, ``user_id`` and the token's ``subject``; one call to STS.
+
+    Raises LoginRequiredError signed out, ExchangeError where AWS refuses or cannot be reached.
+    """
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+        return _kernel.whoami(prompt=prompt)
+
+
+def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatus:  # noqa: FBT001, FBT002 - the contract
+    """Drop every identity, or only that of ``profile``; clients that hold it refuse from then on.
+
+    Local: the provider's own session goes on, except where ``sign_out`` can end it too.  With nothing to clear, nothing
+    happens.
+    """
+    with _errors_without_frames():
+        if not isinstance(sign_out, bool):  # jf.clear("prod") would clear everything
+            raise ConfigurationError(
+                "The first argument of jf.clear is `sign_out`, True or False.",
+                fix="To clear one identity, write jf.clear(profile=NAME).",
+            )
+        return _kernel.clear(sign_out=sign_out, profile=profile)
+
+
+def clear_federation_to_identity_pool() -> SessionStatus:
+    """Amplify's name for `clear`."""
+    return clear()
+
+
+def fetch_auth_session(force_refresh: bool = False) -> AuthSession:  # noqa: FBT001, FBT002 - Amplify's signature
+    """Amplify's view: ``is_federated``, ``identity_id``, ``credentials``, ``expires_at``.
+
+    The credentials are cached; they are renewed where they have expired, or with ``force_refresh``.  Signed out,
+    ``is_federated`` is False and the rest None.  Raises TokenError or ExchangeError where a renewal fails.
+    """
+    with _errors_without_frames():
+        return _kernel.fetch_auth_session(force_refresh=force_refresh)
+
+
+def get_current_user() -> CurrentUser:
+    """The user-pool user who is signed in: ``user_id``, ``username``.
+
+    Raises LoginRequiredError signed out, InvalidStateError while the identity comes from elsewhere.
+    """
+    with _errors_without_frames():
+        return _kernel.get_current_user()
+
+
+def subscribe(subscriber: Subscriber) -> Callable[[], None]:
+    """Call ``subscriber(event, status)`` at each event, from a background thread; call the result to stop.
+
+    The events are federated, refreshed, refresh_failed, needs_you, expired and cleared.
+    """
+    return _kernel.subscribe(subscriber)
+
+
+def panel() -> NoReturn:
+    """The widget panel, which comes with a later release; raises InvalidStateError until then."""
+    with _errors_without_frames():
+        raise InvalidStateError("The panel is not in this release yet.", fix="%federate status shows the same as text.")
+
+
+@contextlib.contextmanager
+def _errors_without_frames() -> Iterator[None]:
+    """Let an error out without the frames behind it, which hold what was being worked on."""
+    try:
+        yield
+    except FederationError as error:
+        error.__context__ = None
+        raise error.with_traceback(None) from error.__cause__
