@@ -27,8 +27,8 @@ lint: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 .PHONY: unit
-unit: setup  ## the tests that take less than two seconds each
-	$(BIN)/python -m pytest -m 'not slow and not soak'
+unit: setup  ## the quick tests, side by side; under a minute
+	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak'
 
 .PHONY: chromium
 chromium:

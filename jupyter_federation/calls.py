@@ -54,8 +54,8 @@ def federate_to_identity_pool(
     ``options`` are further profile keys.  Raises InvalidStateError while signed in through a user pool and
     ConfigurationError without a pool, both without an AWS call; else as `federate`.
     """
-    if isinstance(token, str):
-        token = Secret(token)  # this frame may be shown in a traceback
+    # This frame may be shown in a traceback, so the token is masked from here on, or gone.
+    token = Secret(str.__str__(token)) if isinstance(token, str) else token if callable(token) else ""
     with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
         return _kernel.federate_to_identity_pool(
             token,

@@ -152,7 +152,7 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
     """
     if directories is None:
         directories = paths.jupyter_config_path()
-    looked_in = tuple(dict.fromkeys(Path(each) for each in directories))
+    looked_in = tuple(dict.fromkeys(path for path in map(Path, directories) if path.is_absolute()))  # never the cwd
     files: list[Path] = []
     profiles: dict[str, Profile] = {}
     policy, default_profile, default_profile_from = Policy(), None, None
@@ -192,6 +192,8 @@ def _files(directory: Path) -> list[Path]:
 def _section(file: Path) -> dict[str, Any]:
     """What stands under "Federation", its shape checked down to the profiles' keys."""
     try:
+        if not (file.is_file() or file.is_dir()):  # a pipe would never end
+            raise ConfigurationError(f"{file} is not a regular file.", fix="Replace or remove it.")
         content = json.loads(file.read_text(encoding="utf-8-sig"))
     except json.JSONDecodeError as error:
         raise ConfigurationError(
@@ -200,6 +202,8 @@ def _section(file: Path) -> dict[str, Any]:
         ) from None
     except UnicodeDecodeError:
         raise ConfigurationError(f"{file} is not UTF-8 text.", fix="Save it as UTF-8.") from None
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, thousands of brackets
+        raise ConfigurationError(f"{file} cannot be read: {type(error).__name__}.", fix="Mend it.") from None
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.", fix="Check its permissions.") from error
     _check_keys(content, ("Federation",), f"{file}")

@@ -10,8 +10,8 @@ from typing import Protocol
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
-# 12 hours is the longest session that AssumeRole* gives, 36 hours the longest of any STS call.
-LONGEST_LIFETIME = timedelta(hours=36)
+# The longest session that AssumeRole* gives, and a little for the way; Cognito's enhanced flow gives an hour.
+LONGEST_LIFETIME = timedelta(hours=12, minutes=5)
 
 _PART = re.compile(r"[\x21-\x7e]+")  # goes into an HTTP header: visible ASCII, no space, no line break
 

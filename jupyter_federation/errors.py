@@ -20,7 +20,10 @@ next.  Neither may hold a secret: no token, no key, no code.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
 
 
 class FederationError(Exception):
@@ -48,11 +51,13 @@ class FederationError(Exception):
             lines.append(f"cause: {type(self.__cause__).__name__}")
         return "\n".join(lines)
 
-    def restated(self, *, problem: str | None = None, fix: str | None = None) -> FederationError:
+    def restated(self, *, problem: str | None = None, fix: str | None = None) -> Self:
         """The same error as a new instance, perhaps in other words: one instance must not be raised by many threads."""
-        again = type(self)(problem or self.problem, fix=fix or self.fix, **self.facts)
-        again.__cause__ = self.__cause__
-        return again
+        error = type(self).__new__(type(self))  # not its constructor: a subclass may have another one
+        error.__dict__.update(self.__dict__, problem=problem or self.problem, fix=fix or self.fix)
+        error.args = (error.problem,)
+        error.__cause__ = self.__cause__
+        return error
 
     def _render_traceback_(self) -> list[str]:
         """What IPython prints: the sentence alone, because a source line or a frame may hold a token."""

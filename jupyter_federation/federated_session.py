@@ -283,6 +283,8 @@ class FederatedSession:
         if known is None:
             return None
         before, identity_id = known
+        if token.subject is None:  # an opaque token, or a guest's empty one, names nobody
+            return identity_id if str(before.raw) == str(token.raw) else None
         same_person = (before.issuer, before.subject) == (token.issuer, token.subject)
         return identity_id if same_person else None
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import itertools
 import os
 import queue
 import signal
@@ -28,12 +27,14 @@ from jupyter_federation.delivery.live import LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
     DeliveryError,
+    ExchangeError,
     FederationError,
     InvalidStateError,
     LoginRequiredError,
 )
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
+from jupyter_federation.exchange.refusals import quoted
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     import boto3
 
 T = TypeVar("T")
+
+_DEADLINE = 10  # seconds for a question outside of a session
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -131,6 +134,7 @@ class Federation:
         """
         selected = self._load_configuration().profile(profile, **options)
         if _serves(self._current, selected):
+            _uninterrupted(self._mend)
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook())
         return self._sign_in(selected, source, prompt)
@@ -235,7 +239,8 @@ class Federation:
                 self._withdraw() if before is None else self._live.follow(before.session)
                 identity.session.close()
                 raise DeliveryError(
-                    f"Signed in, but boto3 could not be given the credentials: {type(error).__name__}: {error}.",
+                    f"Signed in, but boto3 could not be given the credentials: {type(error).__name__}: "
+                    f"{quoted(str(error), ())}.",
                     fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
                 ) from error.with_traceback(None)
         identity.session.subscribe(functools.partial(self._forward, identity))
@@ -243,8 +248,14 @@ class Federation:
         if before is not None:
             before.session.close()
 
+    def _mend(self) -> None:
+        """Deliver again: the default session or the environment may have been replaced since the sign-in."""
+        with self._lock:
+            if self._current is not None:
+                self._deliver(_region(self._current.profile))
+
     def _deliver(self, region: str | None) -> None:
-        region = region or _profiles_region()  # asked before AWS_PROFILE is set aside, which may be what names it
+        region = _users_region() or region  # asked before AWS_PROFILE is set aside, which may be what names one
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
         if region is not None and self._boto3.region() is None:
@@ -455,8 +466,8 @@ def _region(profile: Profile) -> str | None:
     return profile.region or (None if pool is None else pool.partition(":")[0])
 
 
-def _profiles_region() -> str | None:
-    """The region in the section of ~/.aws/config that AWS_PROFILE names, if both are there."""
+def _users_region() -> str | None:
+    """The region that the environment or the user's AWS files name, in AWS_PROFILE's section of them too."""
     try:
         region: str | None = botocore.session.Session().get_config_variable("region")
     except BotoCoreError:
@@ -475,14 +486,18 @@ def _awaited(ask: Callable[[], T], prompt: Prompt) -> T:
             answers.put(error.with_traceback(None))
 
     threading.Thread(target=answer, name="jupyter-federation-question", daemon=True).start()
-    for seconds in itertools.count(1):
+    for seconds in range(1, _DEADLINE + 1):
         with contextlib.suppress(queue.Empty):
             got = answers.get(timeout=1)
-            break
+            if isinstance(got, FederationError):
+                raise got
+            return got
         prompt.waiting("Asking AWS", seconds)
-    if isinstance(got, FederationError):
-        raise got
-    return got
+    raise ExchangeError(
+        f"AWS did not answer within {_DEADLINE} seconds.",
+        fix="Check the network and the proxy (HTTPS_PROXY, NO_PROXY), then try again.",
+        retryable=True,
+    )
 
 
 def _notebook() -> Mapping[str, Any]:

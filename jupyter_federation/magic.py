@@ -30,11 +30,13 @@ _TOKEN_OPTIONS = {
 _NOT_YET = {
     "panel": "%federate status shows how the sign-in stands.",
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
-    "export": "What runs in this notebook, and what it starts, has the credentials without it.",
+    "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
 }
 # --token, --id-token and the like with what follows, but not --token-file.
-_TOKEN_ON_THE_LINE = re.compile(r"(--(?:[\w-]+-)?token)(?:\s*=\s*|\s+|$)\S*")
-_OPTION_AND_EQUALS = re.compile(r"(--[\w-]+)=")
+_TOKEN_ON_THE_LINE = re.compile(
+    r"(?<!-)(--(?:\w[\w-]{0,40}[_-])?(?:token|secret|password|access[_-]key))(?:\s*=\s*|\s+|$)\S*"
+)
+_OPTION_AND_EQUALS = re.compile(r"(?<!-)(--\w[\w-]{0,60})=")
 _COMPLETED_LINE = re.compile(r"\s*(?:[\w.,\s]+=\s*)?%federate\s+(.*)")
 _MAGIC = "federate"
 
@@ -96,7 +98,8 @@ class FederateMagic:
             raise ConfigurationError(
                 "There is a token on the %federate line, or something that looks like one; it was not used.",
                 fix="Remove it from the cell. It stands in the notebook's source now, so treat it as disclosed and get "
-                "a new one; bring that by --token-file PATH, --token-env NAME or --token-var NAME.",
+                "a new one; bring that by --token-file PATH, --token-env NAME or --token-var NAME. If it is a path, "
+                "write it as an absolute one.",
             )
         line = self._shell.var_expand(line, depth=2)  # over this frame and run_line_magic's to the cell's
         if _shows_a_token(line):
@@ -109,7 +112,15 @@ class FederateMagic:
     def _store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         """Store a cell in the history; IPython does so before the cell runs, hence before a token can be refused."""
         raw = source if source_raw is None else source_raw
-        self._plain_store_inputs(line_num, _for_history(source), _for_history(raw))
+        self._plain_store_inputs(line_num, self._for_history(source), self._for_history(raw))
+
+    def _for_history(self, source: str) -> str:
+        """``source`` as it is stored: unchanged, unless it speaks of federate, or an alias, and holds a token."""
+        magics = self._shell.magics_manager.magics["line"].items()
+        aliases = (name for name, each in magics if getattr(each, "magic_name", None) == _MAGIC)
+        if not any(name in source for name in (_MAGIC, *aliases)) or not _shows_a_token(source):
+            return source
+        return without_tokens(_OPTION_AND_EQUALS.sub(r"\1 ", _TOKEN_ON_THE_LINE.sub(rf"\1 {MASK}", source)))
 
     @context_matcher()  # type: ignore[untyped-decorator]
     def complete(self, context: CompletionContext) -> dict[str, Any]:
@@ -134,13 +145,6 @@ class FederateMagic:
 
 def _shows_a_token(line: str) -> bool:
     return bool(_TOKEN_ON_THE_LINE.search(line)) or holds_a_token(_OPTION_AND_EQUALS.sub(r"\1 ", line))
-
-
-def _for_history(source: str) -> str:
-    """``source`` as it is stored: unchanged, unless it speaks of federate and holds a token."""
-    if _MAGIC not in source or not _shows_a_token(source):
-        return source
-    return without_tokens(_OPTION_AND_EQUALS.sub(r"\1 ", _TOKEN_ON_THE_LINE.sub(rf"\1 {MASK}", source)))
 
 
 def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque[str]:

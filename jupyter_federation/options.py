@@ -79,7 +79,7 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
         )
     try:
         return _read(options[key], value)
-    except ValueError:
+    except (ValueError, RecursionError):
         shown = "" if options[key].secret else f", not {reprlib.repr(value)}"
         raise ConfigurationError(
             f"{where}: `{key}` should be {options[key].expects}{shown}.",

@@ -15,7 +15,7 @@ class ProfileTable:
     """Displays a configuration's profiles; of a role it shows the name, not the account."""
 
     def __init__(self, configuration: Configuration) -> None:
-        self._rows = [
+        rows = [
             (
                 f"{name} (default)" if name == configuration.default_profile else name,
                 profile.source or "",
@@ -26,6 +26,7 @@ class ProfileTable:
             )
             for name, profile in configuration.profiles.items()
         ]
+        self._rows = [tuple(map(_printable, row)) for row in rows]
         self._empty = f"No federation profile in {', '.join(_short(str(each)) for each in configuration.directories)}."
 
     def __repr__(self) -> str:
@@ -45,6 +46,11 @@ class ProfileTable:
             "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
         )
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _printable(text: str) -> str:
+    """``text`` without what moves a terminal's cursor or cannot be encoded."""
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _destination(profile: Profile) -> str:

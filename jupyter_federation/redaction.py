@@ -75,12 +75,16 @@ class Secret(str):
         return SecretBytes(str.encode(self, encoding, errors))
 
 
-# A JWT, an AWS key id, Google's opaque access token, or any long run of base64: what a person pastes by mistake.
+# What a person pastes by mistake.  A path, an ARN, a UUID and a policy do not look like any of these.
 _TOKEN = re.compile(
-    r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}"
-    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"
-    r"|\bya29\.[\w.-]{16,}"
-    r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"
+    r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}(?:[ \t]*\\?\r?\n[\w.-]{20,}(?=[\s\\\"']|$))*"  # a JWT, also wrapped over lines
+    r"|\b[01]\.A[\w-]{20,}(?:\.[\w-]+)*"  # Entra's refresh tokens and codes
+    r"|\b(?:gh[opsur]_|glpat-|v1\.)[\w-]{20,}"  # GitHub's, GitLab's, Auth0's
+    r"|\bya29\.[\w.-]{16,}"  # Google's access token
+    r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # an AWS key id; then a secret access key: 40 characters, of all kinds
+    r"|(?<![\w/+=.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
+    r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
+    r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
 )
 
 

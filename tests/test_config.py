@@ -403,3 +403,12 @@ def test_the_policy_bounds_the_life_of_a_roles_credentials(write, load):
     assert load().profile(**options, duration_seconds=7200).duration_seconds == 7200
     with pytest.raises(ConfigurationError, match=rf"allows 2 hours \({file}\)\. Ask for 7200 seconds at most"):
         load().profile(**options, duration_seconds=7201)
+
+
+def test_the_working_directory_is_no_configuration(tmp_path, monkeypatch):
+    """An empty or relative element of JUPYTER_CONFIG_PATH must not make a cloned repository's file count."""
+    content = {"Federation": {"profiles": {"evil": {"source": "env", "variable": "X", "region": "eu-west-1"}}}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps(content))
+    monkeypatch.chdir(tmp_path)
+    assert config.load(["", ".", "sub/.."]).profiles == {}
+    assert list(config.load([tmp_path]).profiles) == ["evil"]

@@ -17,6 +17,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.federated_session import FederatedSession, RefreshPolicy
+from jupyter_federation.tokens import IdToken
 
 
 class Stage:
@@ -375,3 +376,14 @@ def test_a_subscriber_that_raises_stops_nothing(signed_in):
     unsubscribe()
     signed_in.session.refresh()
     assert ["refreshed", "refreshed too", "refreshed too"] == told
+
+
+def test_an_opaque_token_of_somebody_else_does_not_keep_the_identity(signed_in):
+    """An access token names nobody: only the very same one is surely the same person's."""
+    opaque = IdToken(raw="opaque-1")
+    signed_in.source.token = lambda: opaque
+    signed_in.session.refresh()
+    signed_in.session.refresh()
+    opaque = IdToken(raw="opaque-2")
+    signed_in.session.refresh()
+    assert [None, None, "eu-west-1:None", None] == signed_in.exchange.asked

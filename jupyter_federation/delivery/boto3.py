@@ -23,7 +23,6 @@ class Boto3Delivery:
     def __init__(self) -> None:
         self._credentials: Credentials | None = None
         self._default_sessions: list[tuple[Any, Credentials | None]] = []
-        self._create_resolver: Any = None
 
     @property
     def credentials(self) -> Credentials | None:
@@ -33,7 +32,7 @@ class Boto3Delivery:
     def install(self, credentials: Credentials) -> None:
         """Make ``credentials`` those of the default session, of later sessions and of clients that found none.
 
-        A session that names a profile keeps that profile.  Installing again mends what was replaced meanwhile.
+        A session that names a profile keeps that profile's keys.  Installing again mends what was replaced meanwhile.
         """
         guard_logs()
         self._credentials = credentials
@@ -41,9 +40,7 @@ class Boto3Delivery:
         if default._credentials is not credentials:
             self._default_sessions.append((default, default._credentials))
             default._credentials = credentials
-        if self._create_resolver is None:
-            self._create_resolver = botocore.credentials.create_credential_resolver
-            botocore.credentials.create_credential_resolver = self._create_resolver_with_ours
+        self._patch_resolver()
         if not isinstance(RequestSigner.__dict__.get("_credentials"), _SignerCredentials):
             RequestSigner._credentials = _SignerCredentials(self)  # type: ignore[attr-defined]
 
@@ -54,11 +51,9 @@ class Boto3Delivery:
             session, earlier = self._default_sessions.pop()
             if session._credentials is credentials:
                 session._credentials = earlier
-        if self._create_resolver is None:
-            return
-        if botocore.credentials.create_credential_resolver == self._create_resolver_with_ours:
-            botocore.credentials.create_credential_resolver = self._create_resolver
-            self._create_resolver = None
+        on_top: Any = botocore.credentials.create_credential_resolver
+        while getattr(on_top, "delivery", None) is self:
+            botocore.credentials.create_credential_resolver = on_top = on_top.below
         if isinstance(RequestSigner.__dict__.get("_credentials"), _SignerCredentials):
             del RequestSigner._credentials  # type: ignore[attr-defined]
 
@@ -67,11 +62,21 @@ class Boto3Delivery:
         region: str | None = _default_session().get_config_variable("region")
         return region
 
-    def _create_resolver_with_ours(self, session: Any, *args: Any, **kwargs: Any) -> Any:
-        resolver = self._create_resolver(session, *args, **kwargs)
-        if session.instance_variables().get("profile") is None:  # Session(profile_name=…) means that profile
-            resolver.providers.insert(0, _InstalledProvider(self))
-        return resolver
+    def _patch_resolver(self) -> None:
+        """Put ours on top, unless it is there: somebody may have patched over it, or put back what was before it."""
+        below: Any = botocore.credentials.create_credential_resolver
+        if getattr(below, "delivery", None) is self:
+            return
+
+        def create(session: Any, *args: Any, **kwargs: Any) -> Any:
+            resolver = below(session, *args, **kwargs)
+            is_there = any(isinstance(each, _InstalledProvider) for each in resolver.providers)
+            if not is_there and session.instance_variables().get("profile") is None:  # profile_name=… means that one
+                resolver.providers.insert(0, _InstalledProvider(self))
+            return resolver
+
+        create.delivery, create.below = self, below  # type: ignore[attr-defined]
+        botocore.credentials.create_credential_resolver = create
 
 
 def session_over(credentials: Credentials, *, region: str | None) -> boto3.Session:

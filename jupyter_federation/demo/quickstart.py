@@ -33,7 +33,8 @@ def open_lab(*, browser: bool) -> int:
         address = f"{server['url']}lab/tree/{_NAME}?token={server['token']}"
         _say(f"\n    {address}\n\nJupyterLab is ready. Ctrl-C ends it, the servers and this copy of the notebook.")
         if browser:
-            webbrowser.open(address)
+            # Not the address itself: it would stand in the browser's argv, which everybody on the host can read.
+            webbrowser.open((servers.directory / "runtime" / f"jpserver-{lab.pid}-open.html").as_uri())
         with contextlib.suppress(KeyboardInterrupt):
             return lab.wait()
     return 0
@@ -72,6 +73,9 @@ def _world() -> Iterator[tuple[DemoServers, Path]]:
         )
     from jupyter_federation.demo.servers import DemoServers
 
+    for name in ("SIGTERM", "SIGHUP"):  # a closed terminal: what follows is undone then too
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), lambda number, _frame: sys.exit(128 + number))
     _say("Starting an identity provider and an AWS on this machine ...")
     with DemoServers() as servers:
         notebook = servers.directory / "notebooks" / _NAME
@@ -102,14 +106,15 @@ def _lab(servers: DemoServers, root: Path) -> Iterator[tuple[subprocess.Popen[by
     news.write_text('{"fetchNews": "false", "checkForUpdates": false}', encoding="utf-8")  # nor does it ask for any
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--log-level=WARN"]
     command += [f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1", "--ServerApp.allow_root=True"]
+    command += [f"--LabApp.default_url=/lab/tree/{_NAME}"]
     command += [f"--LabApp.workspaces_dir={workspaces}", f"--LabApp.user_settings_dir={settings}"]
     lab = subprocess.Popen(  # noqa: S603 - our own interpreter
         command,
+        cwd=root,  # `-m` looks there first: not where the person happens to stand
         env={**_environment(servers), "JUPYTER_RUNTIME_DIR": str(runtime)},
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C reaches us alone, and JupyterLab asks no question about it
     )
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what follows is done then too
     try:
         yield lab, _server_info(lab, runtime / f"jpserver-{lab.pid}.json")
     finally:

@@ -92,7 +92,7 @@ def _clock_skew(answer: Mapping[str, Any], now: datetime) -> timedelta:
     try:
         aws_now = parsedate_to_datetime(headers["date"])
         skew = now - aws_now
-    except (KeyError, TypeError, ValueError):  # absent, or no date, or one without a zone
+    except (KeyError, TypeError, ValueError, OverflowError):  # absent, or no date, or one without a zone
         return timedelta(0)
     return skew if abs(skew) > SKEW_TOLERANCE else timedelta(0)
 

@@ -283,12 +283,13 @@ def refused(
     as the cause, without its frames, which hold the request; it is dropped where it quotes a secret itself.
     """
     response: Mapping[str, Any] = error.response
-    code = str(response.get("Error", {}).get("Code") or "unknown")
+    code = quoted(str(response.get("Error", {}).get("Code") or "unknown"), secrets)[:64]
     said = quoted(str(response.get("Error", {}).get("Message") or "no message"), secrets)
     metadata = response.get("ResponseMetadata", {})
     refusal = _refusal(code, said)
     words = _Words(about)
     words["aws_message"] = said.rstrip(".")
+    words["code"] = code
     words["role_setting"] = "assume_role_arn" if "assume_role_arn" in about else "role_arn"
     failure = ExchangeError(
         refusal.problem.format_map(words),
@@ -298,7 +299,7 @@ def refused(
         retry_after=_retry_after(metadata.get("HTTPHeaders", {})),
         operation=operation,
         aws_message=said,
-        aws_request_id=metadata.get("RequestId"),
+        aws_request_id=quoted(str(metadata.get("RequestId") or ""), secrets)[:64] or None,
         **about,
     )
     if not any(secret in f"{error}{response}" for secret in secrets):
@@ -326,7 +327,7 @@ def _refusal(code: str, message: str) -> _Refusal:
         )
     return _Refusal(
         codes=(code,),
-        problem=f'AWS refused with {code}: "{{aws_message}}".',
+        problem='AWS refused with {code}: "{aws_message}".',
         fix="Show this to whoever administers the AWS account; the error's diagnostics() has the rest.",
     )
 
@@ -344,4 +345,4 @@ def quoted(text: str, secrets: tuple[str, ...]) -> str:
     """``text`` of somebody else's, fit to be shown: without ``secrets`` and what looks like one, and not endless."""
     for secret in secrets:
         text = text.replace(secret, MASK)
-    return without_tokens(text)[:500]
+    return "".join(c if c.isprintable() else " " for c in without_tokens(text))[:500]

@@ -12,7 +12,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.signers import RequestSigner
 
 import jupyter_federation as jf
-from jupyter_federation.errors import SessionClearedError
+from jupyter_federation.errors import ConfigurationError, SessionClearedError
 
 
 @pytest.fixture(autouse=True)
@@ -285,3 +285,88 @@ def test_live_credentials_are_botocore_credentials(sign_in):
     assert jf.status().credentials_expire_at == live._expiry_time
     assert (None, "jupyter-federation") == (live.account_id, live.method)
     assert live.get_frozen_credentials()[:3] == (live.access_key, live.secret_key, live.token)
+
+
+def test_a_foreign_patch_that_is_put_back_blindly_breaks_nothing(sign_in):
+    """Another library patches before the sign-in and restores after it; a new sign-in mends that."""
+    original = botocore.credentials.create_credential_resolver
+
+    def patched(*args, **kwargs):
+        return original(*args, **kwargs)
+
+    botocore.credentials.create_credential_resolver = patched
+    sign_in()
+    botocore.credentials.create_credential_resolver = original
+    sign_in("grace")
+    assert who(boto3.Session())
+    jf.clear()
+    before = boto3.client("sts")
+    sign_in()
+    assert who(boto3.Session())
+    assert who(before)
+
+
+def test_federating_again_puts_back_what_was_replaced(profiles):
+    """ "Already signed in" is true of boto3 too."""
+    jf.federate("ada")
+    boto3.setup_default_session(aws_access_key_id="AKIAMINE", aws_secret_access_key="s")
+    assert "AKIAMINE" == key_of(boto3.client("sts"))
+    assert "Already signed in" in str(jf.federate("ada"))
+    assert key_of(boto3.client("sts")).startswith("ASIA")
+
+
+def test_the_region_of_aws_profile_goes_on_counting(sign_in, isolated_home, monkeypatch):
+    """AWS_PROFILE is set aside, and with it would go the region that it names."""
+    (isolated_home / ".aws").mkdir()
+    (isolated_home / ".aws" / "config").write_text("[profile corp]\nregion = eu-north-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "corp")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    status = sign_in()
+    assert ("AWS_PROFILE",) == status.set_aside
+    assert "eu-north-1" == boto3.client("dynamodb").meta.region_name
+    jf.clear()
+    assert ("corp", None) == (os.environ["AWS_PROFILE"], os.environ.get("AWS_REGION"))
+
+
+def test_an_aws_profile_that_is_not_there_does_not_stop_a_sign_in(sign_in, monkeypatch):
+    """boto3 alone would raise ProfileNotFound at everything."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    sign_in()
+    assert who(boto3.client("sts"))
+
+
+def test_a_cleared_further_identity_says_what_brings_it_back(profiles):
+    """%federate would not."""
+    client = jf.session("grace").client("sts")
+    jf.clear()
+    with pytest.raises(SessionClearedError, match=r"jf\.session\('grace'\)"):
+        client.get_caller_identity()
+
+
+def test_clear_refuses_a_name_in_the_place_of_sign_out(profiles):
+    """jf.clear("grace") must not clear everything."""
+    jf.federate("ada")
+    with pytest.raises(ConfigurationError, match="profile=NAME"):
+        jf.clear("grace")
+    assert jf.status().is_federated
+
+
+def test_refresh_renews_further_identities_too_and_alone(profiles, aws):
+    """Refreshed with the rest."""
+    client = jf.session("grace").client("sts")
+    before = key_of(client)
+    jf.refresh()
+    assert before != key_of(client)
+    assert ("grace",) == jf.status().beside
+
+
+def test_a_fresh_token_in_the_same_variable_is_taken(pool, provider, monkeypatch):
+    """The status asks for a fresh one and to run the line again: so that must do."""
+    line = {"source": "env", "variable": "ID_TOKEN", "identity_pool_id": pool.id}
+    monkeypatch.setenv("ID_TOKEN", provider.id_token("ada", nonce="1"))
+    jf.federate(**line)
+    assert "Already signed in" in str(jf.federate(**line))
+    first = jf.fetch_auth_session().credentials
+    monkeypatch.setenv("ID_TOKEN", provider.id_token("ada", nonce="2"))
+    jf.federate(**line)
+    assert first is not jf.fetch_auth_session().credentials

@@ -49,7 +49,7 @@ MALFORMED = {
     "the expiry is null": (text(Expiration=None), "Expiration is missing"),
     "the expiry is naive": (text(Expiration="2099-01-01T00:00:00"), "no time zone"),
     "the expiry has passed": (text(Expiration=1_700_000_000), "has passed"),
-    "the expiry is far": (text(Expiration=(utc_now() + timedelta(days=3)).timestamp()), "36 hours away"),
+    "the expiry is far": (text(Expiration=(utc_now() + timedelta(days=3)).timestamp()), "12 hours away"),
     "the expiry is garbage": (text(Expiration="soon"), "cannot be read"),
     "the expiry is out of range": (text(Expiration=1e300), "cannot be read"),
     "the expiry is a list": (text(Expiration=[1]), "cannot be read"),

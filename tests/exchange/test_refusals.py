@@ -236,3 +236,12 @@ def test_botocore_knows_no_exception_without_a_sentence(aws_environment):
             shapes = model.operation_model(operation).error_shapes
             missing |= {shape.metadata.get("error", {}).get("code", shape.name) for shape in shapes} - known
     assert set() == missing
+
+
+@pytest.mark.parametrize("code", ["{role_arn:>300000000}", "Oops{", "{role_arn.__class__}", "x" * 5000])
+def test_a_code_is_text_and_no_template(code):
+    """Whoever answers in AWS's place decides neither what is formatted nor how long it gets."""
+    response = {"Error": {"Code": code, "Message": "m"}, "ResponseMetadata": {"RequestId": "r" * 5000}}
+    error = refused(ClientError(response, "GetId"), operation="GetId", about={"role_arn": "arn"}, secrets=())
+    assert f"AWS refused with {'***' if len(code) > 64 else code}: " in str(error)
+    assert len(error.facts["aws_request_id"]) <= 64
