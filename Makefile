@@ -9,6 +9,7 @@ help:  ## this list
 
 # Installed again only when what is installed has changed.
 .venv/.installed: pyproject.toml
+	@echo 'Installing into .venv; the first time takes about a minute ...'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@

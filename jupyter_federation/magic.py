@@ -27,6 +27,28 @@ _TOKEN_OPTIONS = {
     "--token-var": ("var", "variable"),
     "--token-prompt": ("prompt", None),
 }
+_HELP = """\
+%federate                         sign in with the default federation profile
+%federate PROFILE [options]       with a named one; options change it for this once
+%federate TOKEN TARGET [options]  without a profile
+
+%federate status                  how things stand, without asking anybody
+%federate whoami                  who AWS says you are
+%federate refresh                 renew the credentials now
+%federate clear [PROFILE]         sign out, of one identity or all; --sign-out ends the provider's session too
+%federate profiles                the federation profiles and the files they come from
+
+TOKEN, one of
+  --token-file PATH               a file that holds it, read again at each renewal
+  --token-env NAME                an environment variable
+  --token-var NAME                a Python variable: a string, or a callable that gives a fresh one
+  --token-prompt                  asks for it, hidden
+TARGET, one of
+  --identity-pool-id POOL         a Cognito identity pool
+  --role-arn ARN                  a role, by AWS STS
+
+Options, the same as a profile's keys:
+"""
 _NOT_YET = {
     "panel": "%federate status shows how the sign-in stands.",
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
@@ -148,21 +170,23 @@ def _shows_a_token(line: str) -> bool:
 
 
 def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque[str]:
-    """The words of a line; quotes hold one together, and a backslash in a Windows path is itself."""
-    lexer = shlex.shlex(line, posix=True)
+    """The words of a line up to a comment; quotes hold one together, a backslash in a Windows path is itself."""
+    lexer = shlex.shlex(line.rstrip("; "), posix=True)  # notebooks end a line with ; to hide its result
     lexer.whitespace_split, lexer.commenters, lexer.escape = True, "", escape
     try:
-        return deque(lexer)
+        words = list(lexer)
     except ValueError:
         raise ConfigurationError(
             "A quote on the %federate line is not closed.", fix="Close it; a lone apostrophe needs double quotes."
         ) from None
+    comment = next((number for number, word in enumerate(words) if word.startswith("#")), None)
+    return deque(words[:comment])
 
 
 def _run(words: deque[str]) -> Any:
     from jupyter_federation.config import SUBCOMMANDS
 
-    if "--help" in words:
+    if {"--help", "-h"} & set(words):
         sys.stdout.write(_help())
         return None
     first = words.popleft() if words and not words[0].startswith("-") else None
@@ -175,14 +199,12 @@ def _run(words: deque[str]) -> Any:
 
 
 def _run_subcommand(command: str, words: deque[str]) -> Any:
-    known, profile = [], None
-    if command == "clear":
-        known = ["--sign-out"]
-        profile = words.popleft() if words and not words[0].startswith("-") else None
-    if any(word not in known for word in words):
+    sign_out = command == "clear" and "--sign-out" in words
+    names = [word for word in words if not (sign_out and word == "--sign-out")]
+    if len(names) > (command == "clear") or any(name.startswith("-") for name in names):
+        usage = "clear [PROFILE] [--sign-out]" if command == "clear" else command
         raise ConfigurationError(
-            f"%federate {command} takes {' and '.join(known) or 'nothing'} behind it, and there is something else.",
-            fix=f"Type %federate {' '.join([command, *known])}.",
+            f"%federate {command} does not take what stands behind it.", fix=f"Type %federate {usage}."
         )
     if command in _NOT_YET:
         raise InvalidStateError(f"%federate {command} is not in this release yet.", fix=_NOT_YET[command])
@@ -194,7 +216,7 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
     from jupyter_federation import calls
 
     if command == "clear":
-        return calls.clear(sign_out=bool(words), profile=profile)
+        return calls.clear(sign_out=sign_out, profile=names[0] if names else None)
     return getattr(calls, command)()
 
 
@@ -209,9 +231,11 @@ def _parse(words: deque[str]) -> dict[str, Any]:
         name, equals, value = words.popleft().partition("=")
         if not name.startswith("--"):
             raise ConfigurationError(
-                "%federate takes one word, a federation profile or a subcommand, and options behind it.",
-                fix="Put a value with spaces into quotes.",
+                "%federate takes one word, a federation profile or a subcommand, and options that begin with --.",
+                fix="Put a value with spaces into quotes; %federate --help shows what there is.",
             )
+        if name == "--profile":
+            raise ConfigurationError("A federation profile needs no option.", fix="Type %federate NAME.")
         if name not in keys:
             raise ConfigurationError(
                 f"%federate has no option {name}.", fix=did_you_mean(name, keys) or "%federate --help lists them all."
@@ -263,17 +287,15 @@ def _candidates(before: list[str], fragment: str) -> Iterable[str]:
     if key is not None and OPTIONS[key].kind != "flag":
         return OPTIONS[key].choices
     if before and before[0] in SUBCOMMANDS:
-        return ("--sign-out",) if before == ["clear"] else ()
+        return (*load().profiles, "--sign-out") if before == ["clear"] else ()
     return [option for option in (*keys, "--help") if option not in before]
 
 
 def _help() -> str:
     from jupyter_federation.profile import OPTIONS
 
-    lines = [
-        "%federate [PROFILE] [options], or %federate SUBCOMMAND",
-        "",
-        *("  " + " ".join((name, *filter(None, [key and key.upper()]))) for name, (_, key) in _TOKEN_OPTIONS.items()),
-        *(f"  --{key.replace('_', '-')}: {option.help} ({option.expects})" for key, option in OPTIONS.items()),
-    ]
-    return "\n".join(lines) + "\n"
+    return _HELP + "".join(
+        f"  --{key.replace('_', '-')}: {option.help} ({option.expects})\n"
+        for key, option in OPTIONS.items()
+        if key not in {"source", "path", "variable", "identity_pool_id", "role_arn"}  # stand above
+    )

@@ -111,6 +111,9 @@ def stored(shell):
         ("clear", ("clear", (), {"sign_out": False, "profile": None})),
         ("clear --sign-out", ("clear", (), {"sign_out": True, "profile": None})),
         ("clear prod", ("clear", (), {"sign_out": False, "profile": "prod"})),
+        ("clear --sign-out prod", ("clear", (), {"sign_out": True, "profile": "prod"})),
+        ("status;", ("status", (), {})),
+        ("refresh  # now", ("refresh", (), {})),
     ],
 )
 def test_a_line_is_one_call_and_its_result(shell, federation, line, call):
@@ -146,8 +149,11 @@ def test_a_backslash_of_a_windows_path_is_itself():
         ("research prod", "takes one word"),
         ("--region x prod", "takes one word"),
         ("--token-file 'x", "quote on the %federate line is not closed"),
-        ("status now", "status takes nothing behind it"),
-        ("clear --sign-ou", "Type %federate clear --sign-out"),
+        ("status now", "status does not take what stands behind it. Type %federate status."),
+        ("clear --sign-ou", "Type %federate clear [PROFILE] [--sign-out]"),
+        ("clear a b", "Type %federate clear [PROFILE] [--sign-out]"),
+        ("--profile prod", "Type %federate NAME"),
+        ("-p prod", "options that begin with --"),
     ],
 )
 def test_a_wrong_line_is_a_configuration_error_that_says_how(shell, federation, capsys, line, said):

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from jupyter_federation.errors import ConfigurationError, SourceUnavailableError
+from jupyter_federation.errors import ConfigurationError, FederationError
 
 if TYPE_CHECKING:
     from jupyter_federation.demo.servers import DemoServers
@@ -58,6 +58,8 @@ def execute() -> int:
         except CellExecutionError:
             _say("\nThe quickstart failed in the cell above.")
             return 1
+        except (KeyboardInterrupt, AssertionError):  # nbclient's clean-up turns the first into the second
+            return 130
         _say("\nThe quickstart ran from top to bottom.")
         return 0
 
@@ -134,7 +136,7 @@ def _server_info(lab: subprocess.Popen[bytes], file: Path) -> Mapping[str, Any]:
             info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
             return info
         time.sleep(0.1)
-    raise SourceUnavailableError("JupyterLab did not start.", fix="See what it printed above.")
+    raise FederationError("JupyterLab did not start.", fix="See what it printed above.")
 
 
 def _say_source(cell: Mapping[str, Any], cell_index: int) -> None:  # noqa: ARG001 - nbclient's names
