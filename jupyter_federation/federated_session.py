@@ -24,11 +24,12 @@ from jupyter_federation.errors import (
     InvalidTokenError,
     LoginRequiredError,
     SourceUnavailableError,
+    TokenError,
 )
 from jupyter_federation.refresher import Attempt, Clock, Refresher, SystemClock
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber, Subscribers
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +42,8 @@ class RefreshPolicy:
     counts up to ``retry_after_at_most``.  After a refusal, which passes only when somebody changes something, d is
     ``refused_delay``.  An attempt that takes longer than ``deadline`` in all is given up; its thread lives as long as
     what it hangs in, so each one that still hangs makes d longer.
+
+    A token that wants to be renewed on its own is, at the earliest ``token_pause`` after the one before.
     """
 
     ahead_fraction: float = 1 / 3
@@ -50,6 +53,7 @@ class RefreshPolicy:
     retry_after_at_most: float = 60
     refused_delay: float = 300
     deadline: float = 10
+    token_pause: float = 1
 
 
 class SessionClosedError(InvalidStateError):
@@ -58,11 +62,16 @@ class SessionClosedError(InvalidStateError):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Held:
-    """Credentials with the token that bought them, and their end on the clock's ``elapsed()``."""
+    """Credentials with the newest token of who they are for; their end and their renewal on the clock's ``elapsed()``.
+
+    ``refusal`` is there where the token was the last: the source needs a person for the next.
+    """
 
     credentials: AwsCredentials
     token: IdToken
     deadline: float
+    renewal_at: float
+    refusal: LoginRequiredError | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,6 +152,9 @@ class FederatedSession:
         if state.held is None:
             raise _cleared() if state.closed else _not_signed_in()
         self._complete(self._begin(), prompt)
+        after = self._state.held
+        if after is not None and after.credentials is state.held.credentials:  # it was under way for the token alone
+            self._complete(self._begin(), prompt)
         return self.status()
 
     def status(self) -> SessionStatus:
@@ -177,20 +189,26 @@ class FederatedSession:
         """Call ``subscriber(event, status)`` at each event, from a background thread; call the result to stop."""
         return self._subscribers.add(subscriber)
 
-    def close(self) -> None:
-        """Drop credentials and tokens; from here on nothing is handed out.  Closing again does nothing."""
+    def close(self, *, sign_out: bool = False) -> SignedOut | None:
+        """Drop credentials and tokens; from here on nothing is handed out.  Closing again does nothing.
+
+        With ``sign_out`` the sign-in ends at the provider too: what that came to, None where it began elsewhere.
+        """
         with self._lock:
             before = self._state
             if before.closed:
-                return
+                return None
             self._state = _State(closed=True)  # an attempt that is under way finds its place taken
             if before.attempt is not None:
                 _end(before.attempt, _cleared())
         self._refresher.remove(self)
-        self._source.forget()
         self._identity = None
         if before.held is not None:
             self._report("cleared", _State(closed=True))
+        if sign_out:
+            return self._source.sign_out()
+        self._source.forget()
+        return None
 
     # What the refresher calls
 
@@ -202,7 +220,7 @@ class FederatedSession:
             self._finish(state.attempt, self._too_late())
         elif state.attempt is None and state.due_at is not None and now >= state.due_at:
             with contextlib.suppress(SessionClosedError):  # closed since the line above
-                self._begin(state)
+                self._begin(state, whole=_needs_exchange(state, now))
         self._report_expiry(now)
         state = self._state
         moments = [state.attempt.deadline if state.attempt is not None else state.due_at]
@@ -220,15 +238,23 @@ class FederatedSession:
         self._lock = threading.Lock()
         self._subscribers.forked()
         state, due_at = self._state, self._state.due_at
-        if state.held is not None and due_at is not None:
-            renewal = due_at if state.failures else self._renewal_at(state.held)
-            due_at = max(renewal, self._clock.elapsed() + self._drawn(self._policy.retry_delays[0]))
-        self._state = replace(state, attempt=None, due_at=due_at, hanging=())
+        held = state.held
+        if held is not None and due_at is not None:
+            held = replace(held, renewal_at=self._renewal_at(held.deadline))
+            renewal = None if state.failures else self._due_at(held)
+            due_at = max(
+                due_at if renewal is None else renewal,
+                self._clock.elapsed() + self._drawn(self._policy.retry_delays[0]),
+            )
+        self._state = replace(state, held=held, attempt=None, due_at=due_at, hanging=())
 
     # How an attempt runs
 
-    def _begin(self, seen: _State | None = None) -> Attempt:
-        """The attempt under way, or a new one; an ended one, if another has ended since the caller saw ``seen``."""
+    def _begin(self, seen: _State | None = None, *, whole: bool = True) -> Attempt:
+        """The attempt under way, or a new one; an ended one, if another has ended since the caller saw ``seen``.
+
+        One that is not ``whole`` renews the token alone.
+        """
         if self._state.closed:
             raise _cleared()
         self._refresher.add(self)  # first, so that a fork finds the lock below; and somebody must notice if it hangs
@@ -248,7 +274,7 @@ class FederatedSession:
             try:
                 # Started, then entered: an interrupt between the two leaves an attempt whose answer is dropped.  The
                 # other way round it would leave one that never ends.
-                self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome()))
+                self._refresher.start(attempt, lambda: self._finish(attempt, self._outcome(whole=whole)))
             except RuntimeError:
                 failed = _no_thread()
             if before is not None:  # overdue, and nobody has noticed yet: the machine slept
@@ -258,11 +284,14 @@ class FederatedSession:
             self._finish(attempt, failed)
         return attempt
 
-    def _outcome(self) -> _Held | FederationError:
+    def _outcome(self, *, whole: bool) -> _Held | FederationError:
         """A token, checked and exchanged; a failure is a value here, so that no traceback holds on to a secret."""
+        held = self._state.held
         try:
-            token = self._source.token()
+            token, refusal = self._token()
             token.check_time(self._clock.now())
+            if held is not None and refusal is None and not whole:
+                return replace(held, token=token)
             credentials = self._exchange.exchange(token, identity_id=self._identity_of(token))
         except FederationError as error:
             return error.with_traceback(None)
@@ -275,7 +304,26 @@ class FederatedSession:
                 fix="Check this machine's clock (date -u).",
                 retryable=True,
             )
-        return _Held(credentials=credentials, token=token, deadline=self._clock.elapsed() + lifetime)
+        deadline = self._clock.elapsed() + lifetime
+        return _Held(
+            credentials=credentials,
+            token=token,
+            deadline=deadline,
+            renewal_at=self._renewal_at(deadline),
+            refusal=refusal,
+        )
+
+    def _token(self) -> tuple[IdToken, LoginRequiredError | None]:
+        """The source's token; its last, with the reason, where a person is needed from now on and it still lives."""
+        try:
+            return self._source.token(), None
+        except LoginRequiredError as error:
+            state = self._state
+            bought = state.held is None or self._needs_you(state)
+            last = None if bought else self._source.last_token()
+            if last is None:
+                raise
+            return last, error.with_traceback(None)
 
     def _identity_of(self, token: IdToken) -> str | None:
         """The Cognito identity id to keep: the one held, if the same person comes back with this token."""
@@ -291,6 +339,7 @@ class FederatedSession:
     def _finish(self, attempt: Attempt, outcome: _Held | FederationError) -> None:
         """Take in what an attempt came to, unless it was given up or the session was closed meanwhile."""
         error = None if isinstance(outcome, _Held) else outcome
+        due_at = self._due_at(outcome) if isinstance(outcome, _Held) else None
         with self._lock:
             before = self._state
             if before.attempt is not attempt:  # its place is taken: by a fork, a close, an interrupt
@@ -298,7 +347,7 @@ class FederatedSession:
                     _end(attempt, error)
                 return
             if isinstance(outcome, _Held):
-                self._state = _State(held=outcome, due_at=self._renewal_at(outcome))
+                self._state = _State(held=outcome, due_at=due_at, error=outcome.refusal)
             else:
                 hanging = tuple(each for each in (*before.hanging, attempt) if each.is_running)
                 self._state = replace(
@@ -312,11 +361,12 @@ class FederatedSession:
             after = self._state
             _end(attempt, error)
         self._refresher.wake()
-        if error is None:
+        if self._needs_you(after) and not self._needs_you(before) and before.held is not None:
+            self._report("needs_you", after)
+        elif error is None:
             self._report("federated" if before.held is None else "refreshed", after)
         elif before.held is not None:
-            needs_you = self._needs_you(after) and not self._needs_you(before)
-            self._report("needs_you" if needs_you else "refresh_failed", after)
+            self._report("refresh_failed", after)
 
     def _wait(self, attempt: Attempt, prompt: Prompt | None) -> None:
         """Until ``attempt`` has ended or its deadline has passed; its ``error`` says how it ended."""
@@ -357,12 +407,22 @@ class FederatedSession:
 
     # What is decided
 
-    def _renewal_at(self, held: _Held) -> float:
-        """When to renew (decision 2): ahead of the expiry, and earlier by a random part."""
+    def _renewal_at(self, deadline: float) -> float:
+        """When to renew what expires at ``deadline``: ahead of it, and earlier by a random part."""
         policy, now = self._policy, self._clock.elapsed()
-        lifetime = held.deadline - now
+        lifetime = deadline - now
         ahead = min(lifetime * policy.ahead_fraction, policy.ahead_at_most)
-        return held.deadline - ahead - self._draw() * lifetime * policy.jitter_fraction
+        return deadline - ahead - self._draw() * lifetime * policy.jitter_fraction
+
+    def _due_at(self, held: _Held) -> float | None:
+        """When the credentials or the token have to be renewed next, whichever comes first; None: neither can be."""
+        if held.refusal is not None:
+            return None
+        renew_at = self._source.renew_at
+        if renew_at is None:
+            return held.renewal_at
+        seconds = (renew_at - self._clock.now()).total_seconds()
+        return min(held.renewal_at, self._clock.elapsed() + max(seconds, self._policy.token_pause))
 
     def _retry_at(self, error: FederationError, failures_before: int, hanging: int) -> float | None:
         """When to try again after ``error``; None where only a person can change anything.
@@ -439,7 +499,7 @@ class FederatedSession:
             last_error=None if state.error is None else str(state.error),
             next_try_at=self._next_try_at(state),
             way_back=self._way_back,
-            remarks=_clock_remark(credentials.clock_skew),
+            remarks=(*_clock_remark(credentials.clock_skew), *self._source.remarks),
         )
 
     def _expires_at(self, held: _Held) -> datetime:
@@ -465,6 +525,13 @@ class FederatedSession:
 
     def _report(self, event: str, state: _State) -> None:
         self._subscribers.tell(event, self._status_of(state))
+
+
+def _needs_exchange(state: _State, now: float) -> bool:
+    """Whether the attempt that is due is about the credentials, and not about the token alone."""
+    if state.held is None or now >= state.held.renewal_at:
+        return True
+    return state.error is not None and not isinstance(state.error, TokenError)
 
 
 def _end(attempt: Attempt, error: FederationError | None) -> None:

@@ -169,6 +169,19 @@ def _time(claims: Mapping[str, Any], claim: str) -> datetime | None:
 class Prompt(Protocol):
     """The way to the person in front of the notebook, where there is one."""
 
+    @property
+    def reaches_somebody(self) -> bool:
+        """Whether a person sees what is shown and can answer; False where a notebook runs by itself."""
+        ...
+
+    def show(self, text: str, html: str | None = None) -> None:
+        """Show what the person has to do next, in place of what was shown before.
+
+        ``text`` is complete by itself; ``html`` says the same where a front end can render it.  Neither stays when
+        the call is over.
+        """
+        ...
+
     def ask_secret(self, question: str) -> str:
         """What the person types, not echoed and not stored.  Raises LoginRequiredError where nobody can answer."""
         ...
@@ -178,13 +191,39 @@ class Prompt(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedOut:
+    """What signing out at the provider came to.
+
+    ``revoked`` tells whether the provider has ended the refresh token; ``end_session_url`` is where a browser ends its
+    own session there, None where the provider has no such page.
+    """
+
+    revoked: bool
+    end_session_url: str | None = None
+
+
 class TokenSource(Protocol):
-    """Brings tokens from one provider: silently where it can, by asking a person only in `login`."""
+    """Brings tokens from one provider: silently where it can, by asking a person only in `login`.
+
+    A source that derives from it has what is said here of one that neither renews on a clock of its own nor knows a
+    provider to sign out at.
+    """
 
     @property
     def renewable(self) -> bool:
         """Whether `token` can give a newer token later without a person."""
         ...
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """When `token` should be asked again however fresh the credentials are (UTC); None: when they need it."""
+        return None
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Sentences that the person should know of this sign-in."""
+        return ()
 
     def token(self) -> IdToken:
         """The current token, silently.
@@ -194,6 +233,10 @@ class TokenSource(Protocol):
         """
         ...
 
+    def last_token(self) -> IdToken | None:
+        """A token that lives on although `token` needs a person; it may be exchanged once more."""
+        return None
+
     def login(self, prompt: Prompt) -> IdToken:
         """A token, asking the person where that is needed.  Raises LoginFailedError where they did not succeed."""
         ...
@@ -201,3 +244,8 @@ class TokenSource(Protocol):
     def forget(self) -> None:
         """Drop every token that is held; the next `token` starts anew."""
         ...
+
+    def sign_out(self) -> SignedOut | None:
+        """`forget`, and end the sign-in at the provider too; None where it began outside of the notebook."""
+        self.forget()
+        return None

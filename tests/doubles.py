@@ -87,6 +87,9 @@ class ScriptedSource:
         self.asked = 0
         self.logins = 0
         self.forgotten = 0
+        self.renew_at: datetime | None = None
+        self.last: IdToken | None = None
+        self.remarks: tuple[str, ...] = ()
 
     def token(self) -> IdToken:
         self.asked += 1
@@ -101,8 +104,14 @@ class ScriptedSource:
         self.error = None
         return self.token()
 
+    def last_token(self) -> IdToken | None:
+        return self.last
+
     def forget(self) -> None:
         self.forgotten += 1
+
+    def sign_out(self) -> None:
+        self.forget()
 
 
 class ScriptedExchange:
@@ -135,6 +144,12 @@ class Nobody:
 
     def __init__(self) -> None:
         self.waits: list[float] = []
+        self.shown: list[str] = []
+
+    reaches_somebody = False
+
+    def show(self, text: str, html: str | None = None) -> None:
+        self.shown.append(text)
 
     def ask_secret(self, question: str) -> str:
         raise LoginRequiredError("Nobody is here to answer.", fix="Use --token-file.")

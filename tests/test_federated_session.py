@@ -387,3 +387,119 @@ def test_an_opaque_token_of_somebody_else_does_not_keep_the_identity(signed_in):
     opaque = IdToken(raw="opaque-2")
     signed_in.session.refresh()
     assert [None, None, "eu-west-1:None", None] == signed_in.exchange.asked
+
+
+@pytest.fixture
+def two_clocks():
+    """Signed in with keys of an hour and an ID token of ten minutes, which is wanted anew after five."""
+    stage = Stage()
+    source, ask = stage.source, stage.source.token
+
+    def token():
+        given = ask()
+        if source.renew_at is None or source.renew_at <= stage.clock.now():
+            source.renew_at = stage.clock.now() + timedelta(minutes=5)
+            source.expires_at = stage.clock.now() + timedelta(minutes=10)
+        return replace(given, expires_at=source.expires_at)
+
+    source.token = token
+    stage.session.login(Nobody())
+    return stage
+
+
+def refuse(stage):
+    """From now on the provider refuses, and the token that lives is the last."""
+    stage.source.last = stage.session.token
+    stage.source.error = LoginRequiredError("Revoked.", fix="Run %federate.")
+
+
+def test_the_token_is_renewed_on_its_own_and_the_credentials_by_theirs(two_clocks):
+    """Seven renewals of the token in 39 minutes without an exchange; then both together."""
+    two_clocks.pass_time(39 * 60)
+    assert (8, 1) == (two_clocks.source.asked, len(two_clocks.exchange.asked))
+    assert "key-1" == two_clocks.session.credentials().access_key_id
+    assert two_clocks.session.status().sign_in_expires_at > two_clocks.clock.now()
+    two_clocks.pass_time(120)
+    assert (9, 2) == (two_clocks.source.asked, len(two_clocks.exchange.asked))
+    assert {("refreshed", "valid")} == set(two_clocks.events[1:])
+
+
+def test_a_refused_renewal_shows_early_and_buys_one_last_set_of_keys(two_clocks):
+    """needs_you within half of the token's life, a full hour of keys from there, and nobody is asked again."""
+    refuse(two_clocks)
+    two_clocks.pass_time(302)
+    status = two_clocks.session.status()
+    assert ("needs_you", "valid", "Revoked. Run %federate.") == (
+        status.sign_in,
+        status.credentials,
+        status.last_error,
+    )
+    assert [("federated", "valid"), ("needs_you", "valid")] == two_clocks.events
+    assert "key-2" == two_clocks.session.credentials().access_key_id
+    two_clocks.pass_time(3590)
+    assert "key-2" == two_clocks.session.credentials().access_key_id
+    assert (2, 2) == (two_clocks.source.asked, len(two_clocks.exchange.asked))
+    two_clocks.pass_time(60)
+    with pytest.raises(LoginRequiredError, match="Run %federate to sign in again"):
+        two_clocks.session.credentials()
+
+
+def test_the_last_set_of_keys_is_bought_once(two_clocks):
+    """A refresh afterwards is refused, and spends nothing."""
+    refuse(two_clocks)
+    assert "needs_you" == two_clocks.session.refresh().sign_in
+    with pytest.raises(LoginRequiredError):
+        two_clocks.session.refresh()
+    assert 2 == len(two_clocks.exchange.asked)
+    assert "key-2" == two_clocks.session.credentials().access_key_id
+
+
+def test_the_last_set_of_keys_waits_for_aws_to_come_back(two_clocks):
+    """An outage of AWS at that very moment is retried; then the person is needed."""
+    refuse(two_clocks)
+    two_clocks.exchange.error = outage()
+    two_clocks.pass_time(320)
+    assert "AWS cannot be reached." in two_clocks.session.status().last_error
+    two_clocks.exchange.error = None
+    two_clocks.pass_time(16)
+    assert "needs_you" == two_clocks.session.status().sign_in
+    assert two_clocks.session.credentials().access_key_id != "key-1"
+
+
+def test_a_provider_that_is_down_delays_the_token_alone(two_clocks):
+    """It is retried within 15 seconds of its return, and costs no exchange."""
+    two_clocks.source.error = SourceUnavailableError("Down.", fix="Wait.")
+    two_clocks.pass_time(390)
+    status = two_clocks.session.status()
+    assert ("valid", "ok", "Down. Wait.") == (status.credentials, status.sign_in, status.last_error)
+    two_clocks.source.error = None
+    two_clocks.pass_time(16)
+    assert two_clocks.session.status().last_error is None
+    assert 1 == len(two_clocks.exchange.asked)
+
+
+def test_a_refresh_that_meets_a_renewal_of_the_token_exchanges_after_it(two_clocks):
+    """Who asks for new credentials gets them."""
+    two_clocks.background.hanging = True
+    two_clocks.pass_time(301)
+    assert 1 == len(two_clocks.background.pending)
+    two_clocks.background.hanging = False
+    two_clocks.session.refresh()
+    assert "key-2" == two_clocks.session.credentials().access_key_id
+
+
+def test_a_token_that_is_always_due_is_asked_for_once_a_second(two_clocks):
+    """A source that errs in its times costs no more than that."""
+    two_clocks.source.token = lambda: replace(two_clocks.session.token)
+    two_clocks.source.renew_at = START
+    two_clocks.pass_time(310)
+    two_clocks.events.clear()
+    two_clocks.pass_time(10, step=0.1)
+    assert len(two_clocks.events) <= 10
+
+
+def test_a_forked_child_keeps_the_clock_of_its_credentials(two_clocks):
+    """The renewal of both is drawn anew, never at once."""
+    two_clocks.session.forked()
+    two_clocks.pass_time(41 * 60)
+    assert "key-2" == two_clocks.session.credentials().access_key_id

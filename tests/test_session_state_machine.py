@@ -1,7 +1,7 @@
 """Whatever happens to a session, in any order, four promises hold."""
 
 import contextlib
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from doubles import FakeClock, Nobody, ScriptedExchange, ScriptedSource, StepRefresher, outage
 from hypothesis import settings
@@ -58,6 +58,14 @@ class SessionMachine(RuleBasedStateMachine):
     @rule(error=st.sampled_from([None, LoginRequiredError("Sign in.", fix="Run %federate.")]))
     def source_fails(self, error):
         self.source.error = error
+
+    @rule(seconds=st.none() | st.floats(-10, 5000))
+    def token_has_its_own_clock(self, seconds):
+        self.source.renew_at = None if seconds is None else self.clock.now() + timedelta(seconds=seconds)
+
+    @rule(there=st.booleans())
+    def a_last_token(self, there):
+        self.source.last = self.session.token if there else None
 
     @rule(hanging=st.booleans())
     def hang(self, hanging):

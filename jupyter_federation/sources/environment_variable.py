@@ -6,10 +6,10 @@ import os
 
 from jupyter_federation.errors import InvalidTokenError, SourceUnavailableError
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 
-class EnvironmentVariableSource:
+class EnvironmentVariableSource(TokenSource):
     """Reads the token from the environment variable ``name`` each time one is asked for.
 
     It does not count as renewable: nothing outside this process can change its environment.  A token that the

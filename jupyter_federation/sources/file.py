@@ -6,12 +6,12 @@ from pathlib import Path
 
 from jupyter_federation.errors import FederationError, InvalidTokenError, SourceUnavailableError
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 _LARGEST = 65_536  # bytes; AWS takes 50,000 characters at most
 
 
-class FileSource:
+class FileSource(TokenSource):
     """Reads the token from the file at ``path`` each time one is asked for; ``~`` is the user's home.
 
     The file holds the bare token as UTF-8 text; white space around it is dropped.  Anything but a regular file is

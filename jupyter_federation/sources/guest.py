@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 
-class GuestSource:
+class GuestSource(TokenSource):
     """Gives the empty token, which the exchange turns into a guest's credentials.
 
     Used only where the provider `guest` is asked for by name: nobody becomes a guest silently.

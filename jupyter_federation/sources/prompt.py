@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 
 from jupyter_federation.errors import LoginFailedError, LoginRequiredError
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 
 def _utc_now() -> datetime:
     return datetime.now(timezone.utc)
 
 
-class PromptSource:
+class PromptSource(TokenSource):
     """Asks the person for a token and keeps it in memory until it expires."""
 
     renewable = False

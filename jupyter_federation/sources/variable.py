@@ -7,10 +7,10 @@ from typing import Any, NoReturn
 
 from jupyter_federation.errors import FederationError, InvalidTokenError, SourceUnavailableError
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
 
 
-class VariableSource:
+class VariableSource(TokenSource):
     """Looks ``name`` up in ``namespace`` each time a token is asked for, and calls what stands there if it can.
 
     Rebinding the variable therefore changes the token.  A callable is asked once for each token, from a background

@@ -389,9 +389,9 @@ def test_a_close_during_a_tick_is_no_fault(caplog):
     session._state, closed = state, session._state  # what the tick saw a moment ago
     begin = session._begin
 
-    def closed_meanwhile(seen=None):
+    def closed_meanwhile(seen=None, **how):
         session._state = closed
-        return begin(seen)
+        return begin(seen, **how)
 
     session._begin = closed_meanwhile
     assert session.tick() > 0
