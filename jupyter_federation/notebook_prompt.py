@@ -16,15 +16,38 @@ class NotebookPrompt:
     """A `Prompt` that asks through the kernel's front end, or the terminal.
 
     It never waits where nobody can answer: nbconvert and papermill, ``ipython -c`` without a terminal, a closed stdin.
-    `close` takes its line about waiting away.
+    `close` takes away what it has shown: a notebook would save it.
     """
 
     def __init__(self) -> None:
         self._shown = 0  # characters of the line about waiting
+        self._display: Any = None  # the handle of what a front end shows
+
+    @property
+    def reaches_somebody(self) -> bool:
+        """Whether the front end takes input for the cell that runs, or a terminal is there."""
+        kernel = getattr(get_ipython(), "kernel", None)
+        # ipykernel knows it, and tells it only by raising when it is asked something.
+        return _is_terminal(sys.stdin) if kernel is None else bool(getattr(kernel, "_allow_stdin", False))
+
+    def show(self, text: str, html: str | None = None) -> None:
+        """As a display that `close` empties, or as lines of text in a terminal."""
+        self._show("")
+        if getattr(get_ipython(), "kernel", None) is None:
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+            return
+        from IPython.display import display
+
+        content = {"text/plain": text} | ({} if html is None else {"text/html": html})
+        if self._display is None:
+            self._display = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+        else:
+            self._display.update(content, raw=True)
 
     def ask_secret(self, question: str) -> str:
         """What the person types: not echoed, not stored in notebook or history."""
-        self.close()
+        self._show("")
         # Asked of the kernel itself: getpass.getpass is the kernel's only while a cell runs, and otherwise opens the
         # terminal that the server was started from.
         kernel = getattr(get_ipython(), "kernel", None)
@@ -41,8 +64,11 @@ class NotebookPrompt:
             self._show(f"{what}: {seconds:.0f} s")
 
     def close(self) -> None:
-        """Take the line away."""
+        """Take away what was shown."""
         self._show("")
+        if self._display is not None:
+            self._display.update({"text/plain": ""}, raw=True)
+            self._display = None
 
     def _show(self, line: str) -> None:
         """Write ``line`` over the one before; the empty line takes it away."""

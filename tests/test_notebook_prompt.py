@@ -34,6 +34,7 @@ class Kernel:
     def __init__(self, answer=None):
         self.kernel = self
         self.answer = answer
+        self._allow_stdin = answer is not None
 
     def getpass(self, question):
         if self.answer is None:
@@ -110,6 +111,52 @@ def test_nothing_is_written_where_nothing_took_long(capsys):
     prompt.waiting("Asking AWS", 0.4)
     prompt.close()
     assert capsys.readouterr().out == ""
+
+
+def test_what_a_terminal_is_shown_is_text(capsys):
+    """Complete by itself."""
+    prompt = NotebookPrompt()
+    prompt.show("Open https://login.example.org/", "<a>Open</a>")
+    prompt.close()
+    assert capsys.readouterr().out == "Open https://login.example.org/\n"
+
+
+def test_what_a_front_end_is_shown_goes_when_the_call_is_over(monkeypatch):
+    """One display, replaced by the next and emptied in the end: a notebook would save it."""
+    displayed = []
+
+    class Handle:
+        def update(self, content, *, raw):
+            displayed.append(content)
+
+    def display(content, *, raw, display_id):
+        displayed.append(content)
+        return Handle()
+
+    monkeypatch.setattr(notebook_prompt, "get_ipython", lambda: Kernel("yes"))
+    monkeypatch.setattr("IPython.display.display", display)
+    prompt = NotebookPrompt()
+    prompt.show("one", "<b>one</b>")
+    prompt.show("two")
+    prompt.ask_secret("?")
+    prompt.close()
+    prompt.close()
+    one = {"text/plain": "one", "text/html": "<b>one</b>"}
+    assert displayed == [one, {"text/plain": "two"}, {"text/plain": ""}]
+
+
+@pytest.mark.parametrize(("shell", "reached"), [(Kernel("yes"), True), (Kernel(), False)])
+def test_a_kernel_reaches_somebody_where_its_front_end_takes_input(monkeypatch, shell, reached):
+    """As JupyterLab does and nbclient does not."""
+    monkeypatch.setattr(notebook_prompt, "get_ipython", lambda: shell)
+    assert NotebookPrompt().reaches_somebody is reached
+
+
+@pytest.mark.parametrize(("stdin", "reached"), [(Terminal(), True), (io.StringIO(), False), (None, False)])
+def test_a_terminal_reaches_somebody(monkeypatch, stdin, reached):
+    """A pipe, or nothing, does not."""
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert NotebookPrompt().reaches_somebody is reached
 
 
 @pytest.mark.slow
