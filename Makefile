@@ -56,7 +56,7 @@ test: lint chromium  ## everything: lint, types, tests, the quickstart notebook,
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
 	.venv-floors/bin/python -m pytest -q -m 'not slow and not soak' \
-		tests/delivery tests/exchange tests/sources tests/test_*.py
+		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak
 soak: setup  ## what takes minutes of wall clock

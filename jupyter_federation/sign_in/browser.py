@@ -1,0 +1,87 @@
+"""The first rung: a browser on the kernel's own machine, which comes back to a receiver there."""
+
+from __future__ import annotations
+
+import os
+import sys
+import webbrowser
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from jupyter_federation.errors import LoginFailedError
+from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.sign_in.receiver import Receiver
+from jupyter_federation.sign_in.rung import OutOfReachError, SignIn
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+
+PATIENCE = timedelta(minutes=5)
+"""How long a person may take."""
+
+
+def browser_is_here() -> bool:
+    """Whether a browser that is opened on the kernel's machine is the person's own.
+
+    On a JupyterHub it is not; on Linux it needs a display, or a BROWSER that somebody chose.
+    """
+    if "JUPYTERHUB_USER" in os.environ:
+        return False
+    if os.environ.get("BROWSER") or sys.platform in {"darwin", "win32"}:
+        return True
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+
+
+def open_browser(address: str) -> bool:
+    """Open a window; whether that went well."""
+    try:
+        return webbrowser.open(address)
+    except (webbrowser.Error, OSError):
+        return False
+
+
+class BrowserRung:
+    """Opens a window by itself; it is the one way that works where nobody can be shown anything in the notebook."""
+
+    name = "browser"
+    option = None
+    needs_the_notebook = False
+
+    def __init__(
+        self,
+        ports: Sequence[int] = (),
+        *,
+        open_browser: Callable[[str], bool] = open_browser,
+        patience: timedelta = PATIENCE,
+    ) -> None:
+        self._ports = ports
+        self._open_browser = open_browser
+        self._patience = patience
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """See `Rung.climb`."""
+        with Receiver(self._ports) as receiver:
+            address = sign_in.address(receiver.redirect_uri)
+            opened = self._open_browser(address)
+            if not opened and not prompt.reaches_somebody:
+                raise OutOfReachError("No browser could be opened on this machine.", fix="Install or choose one.")
+            said = "A browser window has opened on this machine. If it has not, open this:" if opened else "Open this:"
+            offer = Offer(
+                issuer=sign_in.issuer,
+                client_id=sign_in.client_id,
+                steps=(said,),
+                address=address,
+                until=datetime.now(timezone.utc) + self._patience,
+            )
+            prompt.show(offer.text, offer.html)
+            answer = receiver.wait(
+                self._patience.total_seconds(),
+                lambda passed: prompt.waiting("Waiting for your sign-in in the browser", passed),
+            )
+        if answer is None:
+            raise LoginFailedError(
+                f"Nobody signed in at {sign_in.issuer} within {self._patience.total_seconds():.0f} s.",
+                fix="Run %federate again.",
+            )
+        return sign_in.redeem(answer)

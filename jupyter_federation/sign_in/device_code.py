@@ -1,0 +1,66 @@
+"""The last rung: a code that is typed on any device (RFC 8628); phishing likes it too, so it is never the first."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+
+from jupyter_federation.errors import LoginFailedError, SourceUnavailableError
+from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+
+
+class DeviceCodeRung:
+    """Shows the code and asks the provider, no oftener than it wants, whether the person has typed it."""
+
+    name = "device-code"
+    option = "--use-device-code"
+    needs_the_notebook = True
+
+    def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
+        self._pause = pause
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """See `Rung.climb`."""
+        device = sign_in.device_code()
+        offer = Offer(
+            issuer=sign_in.issuer,
+            client_id=sign_in.client_id,
+            steps=(
+                "Open this on any device, and see to it that it shows this code. Never pass the code on.",
+                *(() if device.complete_address is None else (f"Without the code in it: {device.address}",)),
+            ),
+            address=device.complete_address or device.address,
+            code=device.user_code,
+            until=device.expires_at,
+        )
+        prompt.show(offer.text, offer.html)
+        interval, passed = device.interval, 0.0
+        while datetime.now(timezone.utc) < device.expires_at:
+            passed = self._wait(interval, prompt, passed)
+            try:
+                answer = sign_in.poll(device)
+            except SourceUnavailableError:  # RFC 8628, 3.5: after a connection timeout, back off and go on
+                interval *= 2
+                continue
+            if not isinstance(answer, timedelta):
+                return answer
+            interval += answer
+        raise LoginFailedError(
+            f"Nobody typed the code at {sign_in.issuer} before it expired.", fix="Run %federate again for a new one."
+        )
+
+    def _wait(self, interval: timedelta, prompt: Prompt, passed: float) -> float:
+        """Let ``interval`` pass, with a sign of life each second; the seconds that have passed in all."""
+        end = passed + interval.total_seconds()
+        while passed < end:
+            step = min(1.0, end - passed)
+            self._pause(step)
+            passed += step
+            prompt.waiting("Waiting for the code to be typed", passed)
+        return passed

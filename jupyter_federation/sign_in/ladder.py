@@ -1,0 +1,114 @@
+"""Which ways of signing in there are here, and in which order they are tried.
+
+A further rung (one that comes back to the Jupyter server, for kernels elsewhere) takes its place in `Ladder._rungs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from jupyter_federation.errors import ConfigurationError, LoginFailedError, LoginRequiredError
+from jupyter_federation.sign_in.browser import BrowserRung, browser_is_here, open_browser
+from jupyter_federation.sign_in.device_code import DeviceCodeRung
+from jupyter_federation.sign_in.paste import PasteRung
+from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Manner:
+    """How the person wants to sign in, and what the policy leaves them.
+
+    ``no_browser`` and ``use_device_code`` are the options of that name.  ``redirect_ports`` are tried in order, any
+    free port where there are none.  ``allowed`` holds the policy's words, None: all of them; ``allowed_by`` is the
+    file that says so.
+    """
+
+    no_browser: bool = False
+    use_device_code: bool = False
+    redirect_ports: tuple[int, ...] = ()
+    allowed: tuple[str, ...] | None = None
+    allowed_by: str = "the policy"
+
+
+class Ladder:
+    """Takes a sign-in up one rung after the other, until one holds.
+
+    A rung that cannot begin gives way to the next by itself.  One that failed with the person on it does not: its
+    error names the next.
+    """
+
+    def __init__(
+        self,
+        manner: Manner,
+        *,
+        browser_is_here: Callable[[], bool] = browser_is_here,
+        open_browser: Callable[[str], bool] = open_browser,
+    ) -> None:
+        self._manner = manner
+        self._browser_is_here = browser_is_here
+        self._open_browser = open_browser
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """Sign in.
+
+        Raises ConfigurationError where the policy leaves no way, LoginRequiredError where nobody can be asked,
+        LoginFailedError where the person did not succeed, SourceUnavailableError where the provider is down.
+        """
+        rungs = self._rungs()
+        if not prompt.reaches_somebody:
+            rungs = [rung for rung in rungs if not rung.needs_the_notebook]
+        problems = []
+        for number, rung in enumerate(rungs, 1):
+            try:
+                return rung.climb(sign_in, prompt)
+            except OutOfReachError as error:
+                problems.append(str(error))
+            except LoginFailedError as error:
+                below = rungs[number : number + 1]
+                failed = error.restated(fix=" ".join([error.fix, *map(_instead, below)]))
+                break
+        else:
+            raise _out_of_reach(sign_in, problems) if prompt.reaches_somebody else _nobody(sign_in)
+        raise failed
+
+    def _rungs(self) -> list[Rung]:
+        """From the first to the last; those below the one that was asked for come after it."""
+        manner = self._manner
+        rungs: list[Rung] = []
+        if not manner.use_device_code:
+            if not manner.no_browser and self._browser_is_here():
+                rungs.append(BrowserRung(manner.redirect_ports, open_browser=self._open_browser))
+            rungs.append(PasteRung(manner.redirect_ports))
+        rungs.append(DeviceCodeRung())
+        allowed = [rung for rung in rungs if manner.allowed is None or rung.name in manner.allowed]
+        if not allowed:
+            raise ConfigurationError(
+                f"The policy allows signing in by {' or '.join(manner.allowed or ())} alone ({manner.allowed_by}), and "
+                f"what is left here is {' or '.join(rung.name for rung in rungs)}.",
+                fix="Leave --no-browser and --use-device-code out, or ask your administrator to allow another way.",
+            )
+        return allowed
+
+
+def _instead(rung: Rung) -> str:
+    return f"Or another way: %federate {rung.option}."
+
+
+def _out_of_reach(sign_in: SignIn[T], problems: list[str]) -> LoginFailedError:
+    return LoginFailedError(
+        f"There is no way to sign in at {sign_in.issuer} from here. {' '.join(problems)}",
+        fix="Bring a token: --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt.",
+    )
+
+
+def _nobody(sign_in: SignIn[T]) -> LoginRequiredError:
+    return LoginRequiredError(
+        f"Signing in at {sign_in.issuer} needs a person, and nobody can be asked here: "
+        "this notebook or script runs by itself.",
+        fix="Let the token come in without one: `--token-file PATH` or `--token-env NAME`.",
+    )

@@ -1,0 +1,61 @@
+"""What the person is shown while a sign-in is open: as text, and as markup that says the same."""
+
+from __future__ import annotations
+
+import html
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """An invitation to sign in.
+
+    ``steps`` are sentences.  ``address`` is where the browser goes; ``code`` is what is typed there, where something
+    is.  ``until`` says when the offer ends (UTC), None where it ends with the cell.
+    """
+
+    issuer: str
+    client_id: str
+    steps: tuple[str, ...]
+    address: str
+    code: str | None = None
+    until: datetime | None = None
+
+    @property
+    def text(self) -> str:
+        """Complete by itself."""
+        code = () if self.code is None else (f"The code is {self.code}",)
+        return "\n".join((self._headline, *self.steps, self.address, *code, self._end))
+
+    @property
+    def html(self) -> str:
+        """A link that opens the window, and the code with a button that copies it."""
+        link = (
+            f'<a href="{html.escape(self.address)}" target="_blank" rel="noopener noreferrer" '
+            'style="display: inline-block; padding: 4px 12px; border: 1px solid currentColor; border-radius: 4px">'
+            "Open the sign-in page</a>"
+        )
+        code = ""
+        if self.code is not None:
+            shown = html.escape(self.code)
+            code = (
+                f'<div>The code is <code style="font-size: 1.3em">{shown}</code> <button data-code="{shown}" '
+                'onclick="navigator.clipboard.writeText(this.dataset.code)">Copy</button></div>'
+            )
+        said = "".join(f"<div>{html.escape(step)}</div>" for step in self.steps)
+        return (
+            '<div class="jf-offer" style="padding: 4px 12px">'
+            f"<strong>{html.escape(self._headline)}</strong>{said}"
+            f'<div style="margin: 8px 0">{link}</div>{code}<div>{html.escape(self._end)}</div></div>'
+        )
+
+    @property
+    def _headline(self) -> str:
+        return f"Sign in at {self.issuer} to the application {self.client_id}."
+
+    @property
+    def _end(self) -> str:
+        if self.until is None:
+            return "The offer stands until you answer or interrupt the cell."
+        return f"The offer stands until {self.until:%H:%M:%S} UTC; interrupt the cell to cancel it."

@@ -1,0 +1,70 @@
+"""The rung that needs nothing but a browser anywhere: the person pastes the address on which they ended."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from jupyter_federation.errors import LoginFailedError
+from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.sign_in.receiver import HOST
+from jupyter_federation.sign_in.rung import SignIn, masked
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+
+
+class PasteRung:
+    """Sends the browser to a loopback port on which nothing listens, so that its address bar keeps the answer."""
+
+    name = "paste"
+    option = "--no-browser"
+    needs_the_notebook = True
+
+    def __init__(self, ports: Sequence[int] = ()) -> None:
+        self._ports = ports
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """See `Rung.climb`."""
+        with _silent_port(self._ports) as port:
+            offer = Offer(
+                issuer=sign_in.issuer,
+                client_id=sign_in.client_id,
+                steps=(
+                    f"Open this in any browser and sign in. The last page, at {HOST}:{port}, will not load.",
+                    "Copy its whole address, and paste it below within a minute.",
+                ),
+                address=sign_in.address(f"http://{HOST}:{port}/"),
+            )
+            prompt.show(offer.text, offer.html)
+            pasted = prompt.ask_secret("The address of the last page (it is neither shown nor saved): ")
+        return sign_in.redeem(_query(pasted))
+
+
+def _query(pasted: str) -> dict[str, str]:
+    """The query of an address."""
+    answer: dict[str, str] = {}
+    with contextlib.suppress(ValueError):  # it would quote what was pasted
+        answer = masked(dict(parse_qsl(urlsplit(Secret(pasted.strip())).query)))
+    if "state" not in answer:
+        raise LoginFailedError(
+            "What was pasted is not the address of the last page: it should begin with "
+            f"http://{HOST} and hold code= and state=.",
+            fix="Run %federate again and copy the whole address, from http to its end.",
+        )
+    return answer
+
+
+@contextlib.contextmanager
+def _silent_port(ports: Sequence[int]) -> Iterator[int]:
+    """A loopback port on which nothing listens: the first of ``ports``, or one that is held free meanwhile."""
+    if ports:
+        yield ports[0]
+        return
+    with socket.socket() as held:
+        held.bind((HOST, 0))  # without listen(): the browser is refused, and nobody else can take it
+        yield held.getsockname()[1]

@@ -1,0 +1,151 @@
+"""A web server for one answer: the provider sends the browser to it when the person has signed in (RFC 8252, 7.3)."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import socket
+import socketserver
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl, urlsplit
+
+from jupyter_federation.sign_in.rung import OutOfReachError, masked
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+HOST = "127.0.0.1"  # never a name, which may lead elsewhere, nor every interface (RFC 8252, 8.3)
+
+_PATIENCE = 5.0  # seconds for which a connection may stay silent
+_PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Back to the notebook</title>
+<body style="font: 16px/1.5 system-ui, sans-serif; margin: 12vh auto; max-width: 26rem; padding: 0 1rem">
+<h1 style="font-size: 1.4rem">You can close this window</h1><p>The notebook goes on, and says how the sign-in went.</p>
+<script>history.replaceState(null, "", "/")</script></body></html>"""
+
+
+class Receiver:
+    """Listens on 127.0.0.1 from its construction until it is closed, and takes one answer.
+
+    Tries ``ports`` in order, or takes any free port where there are none.  Raises OutOfReachError where all are taken.
+    Each connection has a thread and a time limit, so a silent one keeps nobody waiting.
+    """
+
+    def __init__(self, ports: Sequence[int] = ()) -> None:
+        self._server = _listen(ports)
+        self.port: int = self._server.server_address[1]
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(0.05,), name="jupyter-federation-receiver", daemon=True
+        )
+
+    @property
+    def redirect_uri(self) -> str:
+        """Where the provider is to send the browser."""
+        return f"http://{HOST}:{self.port}/"
+
+    def wait(self, seconds: float, waiting: Callable[[float], None]) -> dict[str, str] | None:
+        """The query of the redirect, masked; None where none came in time.  ``waiting(passed)`` is called each second.
+
+        An interrupt ends it at once.
+        """
+        passed = 0
+        while passed < seconds:
+            with contextlib.suppress(queue.Empty):
+                return self._server.answers.get(timeout=1.0)
+            passed += 1
+            waiting(passed)
+        return None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self._server.shutdown()
+        finally:
+            self._server.server_close()
+
+
+class _Server(socketserver.ThreadingMixIn, HTTPServer):
+    """Threads that end with the process, and no lookup of the host's name."""
+
+    daemon_threads = True
+    block_on_close = False
+    allow_reuse_address = sys.platform != "win32"  # there it would let another process listen beside us
+
+    def __init__(self, port: int) -> None:
+        self.answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self._connections: set[socket.socket] = set()
+        super().__init__((HOST, port), _Handler)
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the name of 127.0.0.1
+        self.server_name, self.server_port = HOST, self.server_address[1]
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def server_close(self) -> None:
+        """Close the port, and whatever connection is still half open."""
+        super().server_close()
+        for each in list(self._connections):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RD)  # its thread, which is reading, ends and closes it
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Nothing: a connection that broke is no news, and its traceback would show the request."""
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Takes ``GET /?state=…`` with a code or an error; everything else is not found."""
+
+    server: _Server
+    timeout = _PATIENCE
+
+    def do_GET(self) -> None:
+        address = urlsplit(self.path)
+        answer = masked(dict(parse_qsl(address.query)))
+        here = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
+        is_answer = address.path == "/" and "state" in answer and ("code" in answer or "error" in answer)
+        if not is_answer or self.headers.get("Host") not in here:  # another Host: a page that rebinds a name to us
+            self.send_error(404)
+            return
+        self.send_response(200)
+        for name, value in (
+            ("Content-Type", "text/html; charset=utf-8"),
+            ("Content-Length", str(len(_PAGE))),
+            ("Cache-Control", "no-store"),
+            ("Referrer-Policy", "no-referrer"),
+            ("Connection", "close"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(_PAGE)
+        self.wfile.flush()
+        self.server.answers.put(answer)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Nothing: the request line holds the code."""
+
+
+def _listen(ports: Sequence[int]) -> _Server:
+    for port in ports or (0,):
+        with contextlib.suppress(OSError):
+            return _Server(port)
+    which = f"port {' or '.join(map(str, ports))}" if ports else "a port"
+    raise OutOfReachError(
+        f"Nothing can listen on {which} of {HOST} for the browser's answer.",
+        fix="End what listens there, or register and name another one (`--redirect-port PORT`).",
+    )

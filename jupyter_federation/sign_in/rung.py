@@ -1,0 +1,108 @@
+"""What a rung of the ladder is, and what it drives."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from jupyter_federation.errors import TokenError
+from jupyter_federation.redaction import Secret
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+
+class OutOfReachError(TokenError):
+    """A rung cannot even begin here; the next one may."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DeviceCode:
+    """What a provider gives to a device that has no browser (RFC 8628, section 3.2).
+
+    ``address`` is the page and ``user_code`` what the person types there; ``complete_address`` holds both, where the
+    provider knows such a page.
+    """
+
+    code: str = field(repr=False)
+    user_code: str
+    address: str
+    complete_address: str | None = None
+    expires_at: datetime
+    interval: timedelta
+
+
+class SignIn(Protocol[T_co]):
+    """One sign-in at one provider, which succeeds at most once.
+
+    `address` begins it anew: its state, nonce and verifier are those of the last call.
+    """
+
+    @property
+    def issuer(self) -> str:
+        """Whom the person signs in at."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """The application that they sign in to."""
+        ...
+
+    def address(self, redirect_uri: str) -> str:
+        """Where the person's browser begins; in the end the provider sends it to ``redirect_uri``."""
+        ...
+
+    def redeem(self, answer: Mapping[str, str]) -> T_co:
+        """What the sign-in gives for the query of the redirect.
+
+        Raises LoginFailedError where the answer is not to this sign-in or is a refusal,
+        InvalidTokenError where the token that came is not ours, SourceUnavailableError where the provider is down.
+        """
+        ...
+
+    def device_code(self) -> DeviceCode:
+        """Begin the sign-in by a code.  Raises OutOfReachError where the provider has no such way."""
+        ...
+
+    def poll(self, device_code: DeviceCode) -> T_co | timedelta:
+        """What the sign-in gives, or how much longer than before to wait between two polls (zero: no longer).
+
+        Raises LoginFailedError where the person said no or the code has expired, SourceUnavailableError where the
+        provider did not answer this time.
+        """
+        ...
+
+
+class Rung(Protocol):
+    """One way of signing in."""
+
+    @property
+    def name(self) -> str:
+        """Its word in the policy's ``allowed_sign_in``."""
+        ...
+
+    @property
+    def option(self) -> str | None:
+        """What chooses it on the line (``--no-browser``); None: nothing has to be said."""
+        ...
+
+    @property
+    def needs_the_notebook(self) -> bool:
+        """Whether the person has to see or to answer something there."""
+        ...
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """Take the person through it.
+
+        Raises OutOfReachError where it cannot begin, and what the `SignIn` raises.  However it ends, nothing listens
+        or waits any longer.
+        """
+        ...
+
+
+def masked(answer: Mapping[str, str]) -> dict[str, str]:
+    """The query of a redirect, its values masked: one of them is the code."""
+    return {name: Secret(value) for name, value in answer.items()}

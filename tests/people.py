@@ -1,0 +1,87 @@
+"""The person of a test: opens addresses in a browser, and answers what a notebook asks."""
+
+from __future__ import annotations
+
+import threading
+import urllib.error
+import urllib.request
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from jupyter_federation.errors import LoginRequiredError
+from jupyter_federation.redaction import Secret
+
+
+class Person:
+    """Signs in as ``user`` ("" cancels); ``amend`` may change the query of the redirect on its way back.
+
+    It is a `Prompt` too: ``shown`` is what it was shown, ``waits`` what it waited for.
+    """
+
+    def __init__(self, browser, *, user="ada"):
+        self.browser = browser
+        self.user = user
+        self.amend = dict
+        self.reaches_somebody = True
+        self.opens = True  # whether a browser can be opened
+        self.addresses = []  # that were opened
+        self.redirects = []  # the last pages' addresses
+        self.pages = []  # their text
+        self.shown = []
+        self.waits = []
+        self.questions = []
+        self.paste = lambda redirect: redirect
+
+    def open(self, address):
+        """What webbrowser.open does: return at once, and let the person go on."""
+        if not self.opens:
+            return False
+        self.addresses.append(address)
+        threading.Thread(target=self._sign_in, args=(address,), daemon=True).start()
+        return True
+
+    def _sign_in(self, address):
+        self.follow(self.redirect_of(address))
+
+    def redirect_of(self, address):
+        """Where the provider sends the browser after the sign-in, amended."""
+        redirect = self.browser(address, user=self.user)
+        query = self.amend(dict(parse_qsl(urlsplit(redirect).query)))
+        redirect = f"{redirect.partition('?')[0]}?{urlencode(query)}"
+        self.redirects.append(redirect)
+        return redirect
+
+    def follow(self, redirect):
+        """The last page."""
+        try:
+            with urllib.request.urlopen(redirect, timeout=5) as answer:
+                self.pages.append(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            with error:
+                self.pages.append(f"HTTP {error.code}")
+
+    # What a notebook asks
+
+    def show(self, text, html=None):
+        self.shown.append((text, html))
+        if "The code is " in text:
+            self.type_code(text)
+
+    def type_code(self, text):
+        """Type the code that is shown into the page that is named."""
+        page = next(line for line in text.splitlines() if line.startswith("http"))
+        code = text.partition("The code is ")[2].splitlines()[0]
+        self.browser.open(page.partition("?")[0], user_code=code, user=self.user)
+
+    def ask_secret(self, question):
+        self.questions.append(question)
+        if not self.reaches_somebody:
+            raise LoginRequiredError("Nobody is here.", fix="Use --token-file.")
+        address = next(line for line in self.shown[-1][0].splitlines() if line.startswith("http"))
+        self.addresses.append(address)
+        return Secret(self.paste(self.redirect_of(address)))
+
+    def waiting(self, what, seconds):
+        self.waits.append(what)
+
+    def close(self):
+        pass

@@ -1,0 +1,532 @@
+"""An OpenID sign-in and what becomes of it: the checks, the renewals, the refusals."""
+
+from __future__ import annotations
+
+import copy
+import json
+import logging
+import os
+import pickle
+import socket
+import ssl
+import sys
+import threading
+import urllib.parse
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+import trustme
+from people import Person
+
+from jupyter_federation import assembly
+from jupyter_federation.config import Policy
+from jupyter_federation.demo.identity_provider import Client, IdentityProvider
+from jupyter_federation.demo.loopback import Fault, Response
+from jupyter_federation.errors import (
+    ConfigurationError,
+    InvalidTokenError,
+    LoginFailedError,
+    LoginRequiredError,
+    SourceUnavailableError,
+)
+from jupyter_federation.openid.provider import Provider, ProviderSettings, is_safe
+from jupyter_federation.profile import Profile
+from jupyter_federation.sign_in.ladder import Ladder, Manner
+from jupyter_federation.sign_in.receiver import Receiver
+from jupyter_federation.sources.openid import OpenIdSource, _OpenIdSignIn
+
+
+@pytest.fixture
+def person(browser):
+    return Person(browser)
+
+
+class Clock:
+    """Moves when told."""
+
+    def __init__(self):
+        self.ahead = timedelta(0)
+
+    def __call__(self):
+        return datetime.now(timezone.utc) + self.ahead
+
+    def advance(self, **time):
+        self.ahead += timedelta(**time)
+
+
+@pytest.fixture
+def clock():
+    return Clock()
+
+
+@pytest.fixture
+def make(provider, person, clock):
+    """``make(**settings)``: a source of ``provider``, for a person with a browser here."""
+
+    def make(*, longest=None, **settings):
+        settings = {"issuer": provider.issuer, "client_id": "notebook"} | settings
+        ladder = Ladder(Manner(), browser_is_here=lambda: True, open_browser=person.open)
+        return OpenIdSource(Provider(ProviderSettings(**settings)), ladder, longest=longest, now=clock)
+
+    return make
+
+
+@pytest.fixture
+def signed_in(make, person):
+    source = make()
+    source.login(person)
+    return source
+
+
+def tokens_asked(provider, grant_type):
+    return sum(call.parameters.get("grant_type") == grant_type for call in provider.calls)
+
+
+def answer(document, status=200):
+    return Fault(response=Response(status=status, body=json.dumps(document).encode()))
+
+
+def test_constructing_asks_nobody(make, provider):
+    """Neither does asking for a token before anybody has signed in."""
+    source = make()
+    with pytest.raises(LoginRequiredError, match="Nobody has signed in"):
+        source.token()
+    assert (False, None, (), None) == (source.renewable, source.renew_at, source.remarks, source.last_token())
+    assert [] == provider.calls
+
+
+def test_the_request_is_a_public_client_s_with_pkce(signed_in, person, provider):
+    """S256, a state and a nonce of their own, the scopes for a refresh token; no secret."""
+    query = urllib.parse.parse_qs(urllib.parse.urlsplit(person.addresses[0]).query)
+    assert ["S256"] == query["code_challenge_method"]
+    assert ["openid profile email offline_access"] == query["scope"]
+    assert all(len(query[name][0]) >= 43 for name in ("state", "nonce", "code_challenge"))
+    redeemed = next(call for call in provider.calls if call.operation == "token").parameters
+    assert "notebook" == redeemed["client_id"]
+    assert "client_secret" not in redeemed
+    assert "Authorization" not in provider.calls[-1].request.headers
+
+
+@pytest.mark.parametrize("path", ["", "/tenant/v2.0"])
+def test_an_issuer_with_and_without_a_path(path, make, person):
+    """Auth0 and Google have none, Entra and Keycloak have one."""
+    with IdentityProvider(path=path) as other:
+        source = make(issuer=other.issuer)
+        assert other.issuer == source.login(person).issuer
+
+
+def test_an_issuer_that_is_spelled_otherwise_is_refused(make, person, provider):
+    """To the last slash; the message gives the provider's own spelling."""
+    with pytest.raises(ConfigurationError, match=f"calls itself {provider.issuer}\\."):
+        make(issuer=f"{provider.issuer}/").login(person)
+
+
+def test_google_is_asked_for_offline_access_its_own_way(monkeypatch, provider):
+    """Google refuses the scope offline_access."""
+    monkeypatch.setattr(assembly, "GOOGLE", provider.issuer)
+    profile = Profile(source="google", client_id="notebook", client_secret="GOCSPX-not-confidential")
+    source = assembly.source_of(profile, {}, Policy(max_session_hours=8))
+    settings = source._provider.settings
+    assert ("email",) == settings.scopes
+    assert {"access_type": "offline", "prompt": "consent"} == settings.parameters
+    assert timedelta(hours=8) == source._longest
+    assert "GOCSPX" not in repr(settings)
+
+
+def test_a_client_secret_goes_in_the_body(make, person):
+    """A Google desktop client's, which is not confidential."""
+    clients = [Client(client_id="notebook", secret="not-confidential")]
+    with IdentityProvider(clients=clients) as other:
+        make(issuer=other.issuer, client_secret="not-confidential").login(person)
+        assert "not-confidential" == other.calls[-1].parameters["client_secret"]
+
+
+def test_the_token_is_the_same_until_half_of_its_life_and_then_renewed(signed_in, clock, provider):
+    """One request for each half life, each with the newest refresh token."""
+    first = signed_in.token()
+    assert first is signed_in.token()
+    assert 0 == tokens_asked(provider, "refresh_token")
+    for number in (1, 2, 3):
+        provider.clock_offset = clock.ahead = timedelta(minutes=31 * number)
+        assert signed_in.token() is not first
+        assert number == tokens_asked(provider, "refresh_token")
+    assert signed_in.renewable
+
+
+def test_renewal_is_wanted_at_half_of_the_token_s_life(signed_in):
+    """Which is what the session's second clock goes by."""
+    token = signed_in.token()
+    assert abs(signed_in.renew_at - (token.expires_at - timedelta(minutes=30))) < timedelta(seconds=3)
+
+
+def test_a_refresh_answer_without_an_id_token_keeps_the_old_one_while_it_lives(signed_in, clock, provider, monkeypatch):
+    """It is asked once, says that it cannot be renewed, and keeps the rotated refresh token."""
+    monkeypatch.setattr(provider, "refresh_gives_id_token", False)
+    first = signed_in.token()
+    clock.advance(minutes=31)
+    assert first is signed_in.token() is signed_in.token()
+    assert 1 == tokens_asked(provider, "refresh_token")
+    assert not signed_in.renewable
+    assert "renews no ID token" in signed_in.remarks[0]
+    clock.advance(minutes=30)
+    with pytest.raises(LoginRequiredError, match="hold no ID token"):
+        signed_in.token()
+    assert [200, 200] == [call.status for call in provider.calls if call.operation == "token"][1:]
+
+
+def test_a_missing_refresh_token_is_reported_at_sign_in(make, person, clock):
+    """Not an hour later."""
+    source = make(scopes=("email",))
+    source.login(person)
+    assert (False, None) == (source.renewable, source.renew_at)
+    assert "gave no refresh token" in source.remarks[0]
+    assert "offline_access" in source.remarks[0]
+    clock.advance(minutes=59)
+    source.token()
+    clock.advance(minutes=2)
+    with pytest.raises(LoginRequiredError, match="has ended"):
+        source.token()
+
+
+def test_a_revoked_refresh_token_needs_the_person_and_leaves_the_last_token(signed_in, clock, provider):
+    """It is refused once; afterwards nobody asks the provider again."""
+    first = signed_in.token()
+    provider.revoke_all()
+    clock.advance(minutes=31)
+    for _ in range(3):
+        with pytest.raises(LoginRequiredError, match="invalid_grant"):
+            signed_in.token()
+    assert 1 == tokens_asked(provider, "refresh_token")
+    assert first is signed_in.last_token()
+    assert (False, None) == (signed_in.renewable, signed_in.renew_at)
+    clock.advance(minutes=30)
+    assert signed_in.last_token() is None
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(drop=True),
+        Fault(response=Response(status=503)),
+        Fault(response=Response(status=302, headers={"Location": "http://127.0.0.1:9/"})),
+        Fault(response=Response(body=b"<html>maintenance</html>")),
+        answer({"error": "temporarily_unavailable"}, 400),
+        answer({"error": "too_many_requests"}, 429),
+        answer({"message": "slower"}, 429),
+    ],
+    ids=["dropped", "503", "redirect", "a page", "temporarily_unavailable", "429", "a gateway's 429"],
+)
+def test_a_provider_that_is_down_is_tried_again_and_recovers(signed_in, clock, provider, fault):
+    """The refresh token is kept, and the next try brings a token."""
+    provider.inject("token", fault)
+    clock.advance(minutes=31)
+    with pytest.raises(SourceUnavailableError, match=provider.issuer):
+        signed_in.token()
+    assert signed_in.renewable
+    assert signed_in.token().subject
+
+
+def test_the_policy_s_time_ends_the_sign_in_whatever_still_lives(make, person, clock, provider):
+    """max_session_hours: no last token then, either."""
+    source = make(longest=timedelta(minutes=20))
+    source.login(person)
+    assert source.renew_at < datetime.now(timezone.utc) + timedelta(minutes=20)
+    clock.advance(minutes=21)
+    with pytest.raises(LoginRequiredError, match="max_session_hours"):
+        source.token()
+    assert source.last_token() is None
+
+
+FOREIGN = {
+    "issuer": ({"iss": "https://evil.example"}, "names the issuer https://evil.example"),
+    "audience": ({"aud": "other"}, "is for the client other, not for notebook"),
+    "second audience": ({"aud": ["notebook", "other"]}, r"given to one of several clients \(azp\)"),
+    "authorized party": ({"azp": "other"}, r"given to other \(azp\)"),
+    "nonce": ({"nonce": "another"}, "nonce"),
+    "no nonce": ({"nonce": None}, "nonce"),
+    "no expiry": ({"exp": None}, "lacks one of"),
+    "expired": ({"exp": 1}, "expired at"),
+    "from the future": ({"iat": 4_000_000_000}, "in this machine's future"),
+}
+
+
+@pytest.mark.parametrize("case", FOREIGN)
+def test_an_id_token_that_is_not_ours_is_refused_at_sign_in(make, person, provider, monkeypatch, case):
+    """With a sentence, and nothing is kept."""
+    claims, message = FOREIGN[case]
+    genuine = provider.id_token
+    monkeypatch.setattr(provider, "id_token", lambda user, **given: genuine(user, **(given | claims)))
+    source = make()
+    with pytest.raises(InvalidTokenError, match=message):
+        source.login(person)
+    with pytest.raises(LoginRequiredError):
+        source.token()
+
+
+def test_a_renewal_that_brings_somebody_else_is_refused_and_keeps_the_rotated_token(
+    signed_in, clock, provider, monkeypatch
+):
+    """OpenID Connect Core 12.2; the next one goes on with the new refresh token."""
+    clock.advance(minutes=31)
+    genuine = provider.id_token
+    monkeypatch.setattr(provider, "id_token", lambda user, **given: genuine("grace", **given))
+    with pytest.raises(InvalidTokenError, match="somebody else"):
+        signed_in.token()
+    monkeypatch.undo()
+    assert "ada@example.org" == signed_in.token().name
+
+
+HOSTILE = {
+    "wrong state": (lambda query: query | {"state": "x" * 43}, "does not belong to this sign-in"),
+    "no code": (lambda query: {**query, "error": "server_error"}, "refused the sign-in: server_error"),
+    "another issuer": (lambda query: query | {"iss": "https://evil.example"}, "comes from https://evil.example"),
+    "no issuer": (lambda query: {"code": query["code"], "state": query["state"]}, "comes from nobody"),
+    "a made-up code": (lambda query: query | {"code": "made-up"}, r"invalid_grant \(unknown code\)"),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_answer_is_refused_and_nothing_listens(make, person, provider, case):
+    """With a sentence; a code goes to the token endpoint only where state and issuer are right."""
+    person.amend, message = HOSTILE[case]
+    with pytest.raises(LoginFailedError, match=message):
+        make().login(person)
+    assert (1 if case == "a made-up code" else 0) == tokens_asked(provider, "authorization_code")
+    with pytest.raises(OSError, match="refused"):
+        person.follow(person.redirects[0])
+
+
+def test_a_code_of_another_login_is_refused(make, person, browser):
+    """PKCE binds it to the verifier of the login that it came from."""
+    elsewhere = Person(browser)
+    elsewhere.amend = lambda query: query | {"state": "x"}
+    source = make()
+    source._ladder._open_browser = elsewhere.open
+    with pytest.raises(LoginFailedError):
+        source.login(elsewhere)
+    code = urllib.parse.parse_qs(urllib.parse.urlsplit(elsewhere.redirects[0]).query)["code"][0]
+    person.amend = lambda query: query | {"code": code}
+    with pytest.raises(LoginFailedError, match="code_verifier does not fit"):
+        make().login(person)
+
+
+def test_an_answer_serves_once(make, person):
+    """A state that was used is nobody's."""
+    sign_in = _OpenIdSignIn(make()._provider, Clock())
+    redirect = person.redirect_of(sign_in.address("http://127.0.0.1:9/"))
+    query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(redirect).query))
+    sign_in.redeem(query)
+    with pytest.raises(LoginFailedError, match="or was used"):
+        sign_in.redeem(query)
+
+
+def test_sign_out_revokes_and_names_the_page_that_ends_the_browser_s_session(signed_in, provider, clock):
+    """Without an ID token in the address; the provider has ended the grant."""
+    ended = signed_in.sign_out()
+    assert ended.revoked
+    assert f"{provider.issuer}/end_session?client_id=notebook" == ended.end_session_url
+    assert all(grant.revoked for grant in provider._grants.values())
+    assert signed_in.sign_out() is None
+
+
+def test_sign_out_from_a_provider_that_is_down_forgets_and_says_so(signed_in, provider):
+    """Clear never fails."""
+    provider.inject("revoke", Fault(drop=True))
+    assert not signed_in.sign_out().revoked
+    with pytest.raises(LoginRequiredError):
+        signed_in.token()
+
+
+def test_what_comes_after_forget_is_dropped(signed_in, clock, provider):
+    """A renewal under way signs nobody in again."""
+    provider.inject("token", Fault(delay=0.3))
+    clock.advance(minutes=31)
+    renewal = threading.Thread(target=signed_in.token)
+    renewal.start()
+    while not tokens_asked(provider, "refresh_token"):
+        pass
+    signed_in.forget()
+    renewal.join()
+    with pytest.raises(LoginRequiredError):
+        signed_in.token()
+
+
+def test_many_threads_renew_once(signed_in, clock, provider):
+    """A rotated refresh token that is used twice would end the grant."""
+    clock.advance(minutes=31)
+    herd = [threading.Thread(target=signed_in.token) for _ in range(8)]
+    for thread in herd:
+        thread.start()
+    for thread in herd:
+        thread.join()
+    assert 1 == tokens_asked(provider, "refresh_token")
+    assert signed_in.renewable
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_leaves_the_refresh_token_alone(signed_in, clock, provider):
+    """It has the ID token while that lives; the grant goes on in the parent."""
+    clock.advance(minutes=31)
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            alive, silent = signed_in.token(), not signed_in.renewable and bool(signed_in.remarks)
+            clock.advance(minutes=30)
+            try:
+                signed_in.token()
+            except LoginRequiredError:
+                code = 0 if alive and silent else 2
+        finally:
+            os._exit(code)
+    assert 0 == os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert 0 == tokens_asked(provider, "refresh_token")
+    signed_in.token()
+    assert signed_in.renewable
+
+
+def test_nothing_shows_or_copies_a_token(signed_in, person):
+    """repr, pickle, deepcopy and the values inside."""
+    raw = str.__str__(signed_in.token().raw)
+    assert raw not in repr(signed_in._held)
+    assert "refresh_token" not in repr(signed_in._held)
+    for copying in (pickle.dumps, copy.deepcopy):
+        with pytest.raises(TypeError):
+            copying(signed_in)
+
+
+def test_nothing_is_logged_that_could_be_used(make, person, provider, clock, caplog):
+    """At DEBUG, through a sign-in, a renewal, a refusal and a sign-out."""
+    caplog.set_level(logging.DEBUG)
+    source = make()
+    source.login(person)
+    clock.advance(minutes=31)
+    source.token()
+    provider.revoke_all()
+    clock.advance(minutes=61)
+    with pytest.raises(LoginRequiredError) as refused:
+        source.token()
+    source.sign_out()
+    said = " ".join([caplog.text, repr([each.args for each in caplog.records]), str(refused.value)])
+    said += refused.value.diagnostics() + repr(person.shown[0][0])
+    secrets = [
+        value
+        for call in provider.calls
+        for name, value in call.parameters.items()
+        if name in {"code", "code_verifier", "refresh_token", "token"}
+    ]
+    assert len(secrets) >= 4
+    assert "urllib3" in caplog.text
+    assert not [secret for secret in secrets if secret in said]
+
+
+def test_a_private_ca_is_trusted_by_ca_bundle_whatever_the_environment_names(
+    make, person, tmp_path, monkeypatch, browser
+):
+    """requests#3829: REQUESTS_CA_BUNDLE would win over a session's verify."""
+    authority, stranger = trustme.CA(), trustme.CA()
+    bundle, other = tmp_path / "ca.pem", tmp_path / "other.pem"
+    authority.cert_pem.write_to_path(bundle)
+    stranger.cert_pem.write_to_path(other)
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(other))
+    monkeypatch.setenv("CURL_CA_BUNDLE", str(other))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with IdentityProvider(tls=context) as server:
+        trusting = Provider(ProviderSettings(issuer=server.issuer, client_id="notebook", ca_bundle=str(bundle)))
+        assert trusting.endpoints().token == f"{server.issuer}/token"
+        for wrong in (None, str(other)):
+            doubting = Provider(ProviderSettings(issuer=server.issuer, client_id="notebook", ca_bundle=wrong))
+            with pytest.raises(SourceUnavailableError, match=r"not trusted here.*ca_bundle"):
+                doubting.endpoints()
+        missing = Provider(ProviderSettings(issuer=server.issuer, client_id="notebook", ca_bundle="/nowhere.pem"))
+        with pytest.raises(ConfigurationError, match=r"/nowhere\.pem"):
+            missing.endpoints()
+
+
+def test_a_proxy_is_used_for_others_and_never_for_this_machine(make, person, monkeypatch):
+    """HTTP_PROXY for everything: the loopback provider is reached directly, another one through the proxy."""
+    asked = []
+    with socket.create_server(("127.0.0.1", 0)) as proxy:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+        monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy.getsockname()[1]}")
+
+        def refuse():
+            connection, _ = proxy.accept()
+            with connection:
+                asked.append(connection.recv(1000).split(b"\r\n")[0])
+                connection.sendall(b"HTTP/1.1 502 No\r\nContent-Length: 0\r\n\r\n")
+
+        thread = threading.Thread(target=refuse)
+        thread.start()
+        assert make().login(person).subject
+        with pytest.raises(SourceUnavailableError, match="through the proxy"):
+            make(issuer="https://login.example.org").login(person)
+        thread.join()
+    assert [b"CONNECT login.example.org:443 HTTP/1.0"] == [line.replace(b"1.1", b"1.0") for line in asked]
+
+
+@pytest.mark.parametrize(
+    ("address", "safe"),
+    [
+        ("https://login.example.org/authorize?x=1", True),
+        ("http://127.0.0.1:8080/a", True),
+        ("http://login.example.org/", False),
+        ("javascript:alert(1)", False),
+        ('https://login.example.org/"onclick="x', False),
+        ("https://", False),
+        (None, False),
+    ],
+)
+def test_only_https_and_this_machine_are_opened(address, safe):
+    """What a discovery document names ends up in a browser and in markup."""
+    assert safe == is_safe(address)
+
+
+def test_a_slow_half_open_connection_keeps_nobody_waiting(make, person):
+    """A good reply beside it is taken at once, and afterwards neither is left."""
+    slow = []
+
+    def open_both(address):
+        redirect = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)["redirect_uri"][0]
+        port = urllib.parse.urlsplit(redirect).port
+        for beginning in (b"", b"GET /?code=x", b"GET / HTTP/1.1\r\nHost: x"):
+            connection = socket.create_connection(("127.0.0.1", port))
+            connection.sendall(beginning)
+            slow.append(connection)
+        return Person.open(person, address)
+
+    source = make()
+    source._ladder._open_browser = open_both
+    began = datetime.now(timezone.utc)
+    source.login(person)
+    assert datetime.now(timezone.utc) - began < timedelta(seconds=3)
+    for connection in slow:
+        connection.settimeout(5)
+        while connection.recv(1000):
+            pass
+        connection.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc")
+def test_the_receiver_listens_on_127_0_0_1_alone():
+    """Not on every interface, in a container either."""
+    with Receiver() as receiver:
+        tables = [Path("/proc/net/tcp"), Path("/proc/net/tcp6")]
+        lines = [line.split() for table in tables if table.exists() for line in table.read_text().splitlines()]
+    port = f"{receiver.port:04X}"
+    assert [f"0100007F:{port}"] == [line[1] for line in lines if line[3] == "0A" and line[1].endswith(f":{port}")]
+
+
+@pytest.mark.parametrize(
+    ("target", "host"), [("/favicon.ico", None), ("/", None), ("/?code=a", None), ("/?code=a&state=b", "evil.example")]
+)
+def test_what_is_no_answer_is_not_found(target, host):
+    """And the wait goes on; a Host that is not ours is a page that has bound its name to 127.0.0.1."""
+    with Receiver() as receiver, socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+        name = host or f"127.0.0.1:{receiver.port}"
+        connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
+        assert b" 404 " in connection.recv(1000).split(b"\r\n")[0]
+        assert receiver.wait(1, lambda passed: None) is None
