@@ -3,25 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from jupyter_federation.config import Profile
+from jupyter_federation.config import Policy, Profile
 from jupyter_federation.credentials import Exchange
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange import make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
 from jupyter_federation.exchange.further_role import FurtherRoleSettings
 from jupyter_federation.exchange.sts import StsSettings
+from jupyter_federation.openid.provider import Provider, ProviderSettings
+from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.environment_variable import EnvironmentVariableSource
 from jupyter_federation.sources.file import FileSource
 from jupyter_federation.sources.guest import GuestSource
+from jupyter_federation.sources.openid import OpenIdSource
 from jupyter_federation.sources.prompt import PromptSource
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.tokens import TokenSource
 
+GOOGLE = "https://accounts.google.com"
 
-def source_of(profile: Profile, notebook: Mapping[str, Any]) -> TokenSource:
-    """The token source of ``profile``; ``notebook`` holds the variables that it may name.
+
+def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> TokenSource:
+    """The token source of ``profile`` under ``policy``; ``notebook`` holds the variables that it may name.
 
     Raises ConfigurationError for a source that this version cannot sign in with.
     """
@@ -36,9 +44,35 @@ def source_of(profile: Profile, notebook: Mapping[str, Any]) -> TokenSource:
             return VariableSource(profile.variable or "", notebook)
         case "prompt":
             return PromptSource()
+        case "oidc" | "google" | "cognito-user-pool":
+            hours = policy.max_session_hours
+            longest = None if hours is None else timedelta(hours=hours)
+            return OpenIdSource(Provider(_provider(profile)), Ladder(_manner(profile, policy)), longest=longest)
     raise ConfigurationError(
         f"This version of jupyter_federation does not sign in with `source: {profile.source}` yet.",
         fix="Bring a token: --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt.",
+    )
+
+
+def _provider(profile: Profile) -> ProviderSettings:
+    google = profile.source == "google"  # it refuses offline_access, and takes these two instead
+    return ProviderSettings(
+        issuer=GOOGLE if google else profile.issuer or "",
+        client_id=profile.client_id or "",
+        client_secret=None if profile.client_secret is None else Secret(profile.client_secret),
+        scopes=("email",) if google and profile.scopes is None else profile.scopes,
+        parameters={"access_type": "offline", "prompt": "consent"} if google else {},
+        ca_bundle=None if profile.ca_bundle is None else str(Path(profile.ca_bundle).expanduser()),
+    )
+
+
+def _manner(profile: Profile, policy: Policy) -> Manner:
+    return Manner(
+        no_browser=bool(profile.no_browser),
+        use_device_code=bool(profile.use_device_code),
+        redirect_ports=profile.redirect_port or (),
+        allowed=policy.allowed_sign_in,
+        allowed_by=policy.origins.get("allowed_sign_in", "the policy"),
     )
 
 

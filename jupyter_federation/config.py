@@ -28,7 +28,7 @@ from jupyter_federation.options import Option, did_you_mean, option, options_of,
 from jupyter_federation.profile import OPTIONS, Profile, check_complete, overlay
 from jupyter_federation.redaction import without_tokens
 
-__all__ = ["SUBCOMMANDS", "Configuration", "Policy", "Profile", "load"]
+__all__ = ["SUBCOMMANDS", "Configuration", "Policy", "Profile", "load", "same_sign_in"]
 
 SUBCOMMANDS = ("status", "whoami", "refresh", "clear", "panel", "profiles", "doctor", "export")
 """The words after ``%federate`` that are no profile's name."""
@@ -36,7 +36,8 @@ SUBCOMMANDS = ("status", "whoami", "refresh", "clear", "panel", "profiles", "doc
 _Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
 
 _NAME = "jupyter_federation_config"
-_MANNER = {"no_browser", "use_device_code", "redirect_port"}  # how, not as whom: a lock leaves them free
+# How, not as whom: a lock leaves these free.
+_MANNER: dict[str, Any] = dict.fromkeys(("no_browser", "use_device_code", "redirect_port"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -44,7 +45,10 @@ class Policy:
     """What an administrator allows; None: nothing was said.  ``origins`` and ``locked_by`` as in `Profile`."""
 
     max_session_hours: int | None = option(
-        "The longest life of a role's credentials.", "integer", expects="hours from 1 to 12", bounds=(1, 12)
+        "The longest time from one sign-in to the next, and the longest life of a role's credentials.",
+        "integer",
+        expects="hours from 1 to 12",
+        bounds=(1, 12),
     )
     allowed_sign_in: tuple[str, ...] | None = option(
         "The ways to sign in.", "list", choices=("browser", "paste", "device-code")
@@ -57,6 +61,11 @@ class Policy:
 
 
 _POLICY_OPTIONS = options_of(Policy)
+
+
+def same_sign_in(one: Profile, other: Profile) -> bool:
+    """Whether two profiles sign in the same person in the same way to the same place, by whatever window."""
+    return replace(one, **_MANNER) == replace(other, **_MANNER)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,7 +19,7 @@ from botocore.exceptions import BotoCoreError
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
-from jupyter_federation.config import Configuration, Profile, load
+from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
 from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.environment import EnvironmentDelivery
@@ -39,7 +39,7 @@ from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
     import boto3
@@ -101,7 +101,7 @@ class Federation:
         self,
         *,
         load_configuration: Callable[[], Configuration] = load,
-        make_source: Callable[[Profile, Mapping[str, Any]], TokenSource] = source_of,
+        make_source: Callable[[Profile, Mapping[str, Any], Policy], TokenSource] = source_of,
         make_exchange: Callable[[Profile], Exchange] = exchange_of,
     ) -> None:
         self._load_configuration = load_configuration
@@ -132,11 +132,12 @@ class Federation:
         ``options`` have the names of the profile keys and override them.  Already signed in with the same profile and
         options, it changes nothing and asks nobody.  Raises FederationError; the identity before stays then.
         """
-        selected = self._load_configuration().profile(profile, **options)
+        configuration = self._load_configuration()
+        selected = configuration.profile(profile, **options)
         if _serves(self._current, selected):
             _uninterrupted(self._mend)
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
-        source = self._make_source(selected, _notebook())
+        source = self._make_source(selected, _notebook(), configuration.policy)
         return self._sign_in(selected, source, prompt)
 
     def federate_to_identity_pool(
@@ -188,10 +189,11 @@ class Federation:
         It lives beside the notebook's own and is refreshed and cleared with it; boto3's default session and the
         environment are left alone.  Asked for again, it is the same identity.
         """
-        selected = self._load_configuration().profile(name)
+        configuration = self._load_configuration()
+        selected = configuration.profile(name)
         before = self._beside.get(name)
         if not _serves(before, selected):
-            source = self._make_source(selected, _notebook())
+            source = self._make_source(selected, _notebook(), configuration.policy)
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
             _uninterrupted(lambda: self._put_beside(name, selected, session))
         return session_over(self._beside_live[name], region=_region(selected))
@@ -345,20 +347,23 @@ class Federation:
     def clear(self, *, sign_out: bool = False, profile: str | None = None) -> SessionStatus:
         """Drop every identity, or only that of ``profile``; clients that hold it refuse from then on.
 
-        Local: the provider's own session goes on.  Where nothing is signed in, nothing happens.
+        Local, unless ``sign_out`` ends the sign-in at the provider too, as far as it lets one.  Where nothing is signed
+        in, nothing happens.
         """
-        if not _uninterrupted(lambda: self._clear(profile)):
+        ended = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        if not ended:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)
         happened = "Cleared: clients that held the AWS session refuse from now on."
         remarks = ["What another tool has copied lives until it expires."]
         if sign_out:
-            remarks.append("The token came from outside the notebook: end the sign-in where it began.")
+            remarks += dict.fromkeys(map(_how_signed_out, ended))
         else:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks))
 
-    def _clear(self, profile: str | None) -> bool:
+    def _clear(self, profile: str | None, *, sign_out: bool) -> list[SignedOut | None]:
+        """End what is signed in: what signing out came to, for each identity that was ended."""
         with self._lock:
             current = self._current
             ends = current if current is not None and profile in (None, current.profile.name) else None
@@ -370,11 +375,9 @@ class Federation:
                 self._current = self._account_id = None
                 self._withdraw()
                 sessions.append(ends.session)
-        for session in sessions:
-            session.close()
         if ends is not None:
             self._report("cleared")
-        return bool(sessions)
+        return [session.close(sign_out=sign_out) for session in sessions]
 
     # What the above share
 
@@ -442,14 +445,14 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     earlier = before.session.token
     if earlier and token and (earlier.issuer, earlier.subject) != (token.issuer, token.subject):
         return "Another person is signed in now: the clients that you hold act as them."
-    if before.profile != profile:
+    if not same_sign_in(before.profile, profile):
         return "Signed in anew with other options: the clients that you hold go on with them."
     return None
 
 
 def _serves(identity: _Identity | None, profile: Profile) -> bool:
     """Whether ``identity`` is what a sign-in with ``profile`` would give, so that nobody need be asked."""
-    if identity is None or identity.profile != profile:
+    if identity is None or not same_sign_in(identity.profile, profile):
         return False
     status = identity.session.status()
     is_good = status.credentials == "valid" and status.sign_in != "needs_you"
@@ -458,6 +461,15 @@ def _serves(identity: _Identity | None, profile: Profile) -> bool:
 
 def _by_session(name: str) -> str:
     return f"jf.session({name!r})"
+
+
+def _how_signed_out(ended: SignedOut | None) -> str:
+    if ended is None:
+        return "The token came from outside the notebook: end the sign-in where it began."
+    revoked = "The provider has ended the refresh token. " if ended.revoked else "No refresh token was revoked. "
+    if ended.end_session_url is None:
+        return f"{revoked}Your browser's session there goes on: sign out on its own page."
+    return f"{revoked}Your browser's session there goes on until you open {ended.end_session_url}"
 
 
 def _region(profile: Profile) -> str | None:

@@ -246,7 +246,7 @@ def _parse(words: deque[str]) -> dict[str, Any]:
                 raise ConfigurationError(f"{name} takes no value.", fix=f"Write {name} alone.")
             said: dict[str, Any] = {} if key is None else {key: True}
         else:
-            said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind == "list")}
+            said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind in {"list", "integers"})}
         if source is not None:
             said["source"] = source
         if "source" in said and parsed.get("source", said["source"]) != said["source"]:

@@ -26,10 +26,11 @@ _SECRET_KEY = re.compile(r"(?:.*_)?(?:token|password|passphrase|secret|assertion
 class Option:
     """One setting.
 
-    ``kind`` is text, list, integer, flag or json.  A text, and each item of a list, matches ``pattern`` whole; an
-    integer lies in ``bounds``.  ``expects`` completes "it should be ...".  An option that is about the token names the
-    ``sources`` that use it, and is ``required`` by all of them or by none.  One that makes sense only beside another
-    names those in ``beside``, of which one is enough.  What is ``secret`` is never shown.
+    ``kind`` is text, list, integer, integers, flag or json.  A text, and each item of a list, matches ``pattern``
+    whole; an integer, and each of several, lies in ``bounds``.  ``expects`` completes "it should be ...".  An option
+    that is about the token names the ``sources`` that use it, and is ``required`` by all of them or by none.  One that
+    makes sense only beside another names those in ``beside``, of which one is enough.  What is ``secret`` is never
+    shown.
     """
 
     help: str
@@ -88,21 +89,30 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
 
 
 def _read(option: Option, value: Any) -> Any:
-    """The value to keep; a list may come as one string, a number as its digits, JSON as text.  Raises ValueError."""
+    """The value to keep; lists may come as one string, numbers as their digits, JSON as text.  Raises ValueError."""
     if option.kind == "list":
         items = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
         if isinstance(items, (list, tuple)) and items and all(_matches(option, item) for item in items):
             return tuple(items)
     elif option.kind == "integer":
-        number = int(value) if isinstance(value, str) else value
-        if type(number) is int and option.bounds[0] <= number <= option.bounds[1]:  # a bool is an int, and not meant
-            return number
+        return _integer(option, value)
+    elif option.kind == "integers":
+        items = re.split(r"[\s,]+", value.strip()) if isinstance(value, str) else value
+        if items := items if isinstance(items, (list, tuple)) else [items]:
+            return tuple(_integer(option, item) for item in items)
     elif option.kind == "json":
         content = json.loads(value) if isinstance(value, str) else value
         if isinstance(content, dict):
             return json.dumps(content, separators=(",", ":"))
     elif isinstance(value, bool) if option.kind == "flag" else _matches(option, value):
         return value
+    raise ValueError
+
+
+def _integer(option: Option, value: object) -> int:
+    number = int(value) if isinstance(value, str) else value
+    if type(number) is int and option.bounds[0] <= number <= option.bounds[1]:  # a bool is an int, and not meant
+        return number
     raise ValueError
 
 

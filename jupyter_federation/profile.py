@@ -70,10 +70,10 @@ class Profile:
         pattern=r"\S+",
         sources=_SIGN_INS,
     )
-    redirect_port: int | None = option(
-        "The loopback port that the provider redirects to.",
-        "integer",
-        expects="a port from 1 to 65535",
+    redirect_port: tuple[int, ...] | None = option(
+        "The loopback port that the provider redirects to; of several, the first that is free.",
+        "integers",
+        expects="a port from 1 to 65535, or a list of them",
         bounds=(1, 65_535),
         sources=_SIGN_INS,
     )

@@ -15,6 +15,7 @@ import pytest
 
 import jupyter_federation as jf
 from jupyter_federation import calls, federation
+from jupyter_federation.config import Policy
 from jupyter_federation.demo.aws import COGNITO, Fault, IdentityPool, OpenIdProvider, Response, Role
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.errors import (
@@ -118,9 +119,9 @@ def test_federate_while_signed_in_to_a_user_pool(aws, pool, provider, monkeypatc
 def sign_in_through_a_user_pool(monkeypatch, pool, provider):
     """The sign-in itself is another room's; what counts here is that the profile's source says so."""
     monkeypatch.setenv("USER_POOL_TOKEN", provider.id_token("ada"))
-    token = federation.source_of(federation.Profile(source="env", variable="USER_POOL_TOKEN"), {})
+    token = federation.source_of(federation.Profile(source="env", variable="USER_POOL_TOKEN"), {}, Policy())
     kernel = calls._kernel
-    monkeypatch.setattr(kernel, "_make_source", lambda profile, notebook: token)
+    monkeypatch.setattr(kernel, "_make_source", lambda profile, notebook, policy: token)
     jf.federate(source="cognito-user-pool", issuer=provider.issuer.replace("http://127.0.0.1", "http://localhost"),
                 client_id="notebook", identity_pool_id=pool.id)  # fmt: skip
 

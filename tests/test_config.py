@@ -53,7 +53,9 @@ def test_a_profile_has_typed_attributes_and_what_is_not_set_is_none(write, load)
     research |= {"region": "eu-west-1", "scopes": ["email", "profile"], "redirect_port": 8400}
     file = write("user", default_profile="research", profiles={"research": research})
     profile = load().profile()
-    assert research | {"scopes": ("email", "profile")} == {key: getattr(profile, key) for key in research}
+    assert research | {"scopes": ("email", "profile"), "redirect_port": (8400,)} == {
+        key: getattr(profile, key) for key in research
+    }
     assert ("research", None) == (profile.name, profile.role_arn)
     assert dict.fromkeys(research, str(file)) == profile.origins
 
@@ -156,7 +158,7 @@ def test_a_file_that_cannot_be_read_is_an_error(directories, load, content):
         ({"duration_seconds": True}, "not True"),
         ({"duration_seconds": 1000.5}, "not 1000.5"),
         ({"duration_seconds": "soon"}, "not 'soon'"),
-        ({"redirect_port": 0}, "a port from 1 to 65535, not 0"),
+        ({"redirect_port": 0}, "a port from 1 to 65535, or a list of them, not 0"),
         ({"scopes": []}, "a list of scopes, not []"),
         ({"scopes": [1]}, "a list of scopes, not [1]"),
         ({"no_browser": "yes"}, "should be true or false, not 'yes'"),
@@ -393,7 +395,7 @@ def test_options_cannot_change_a_locked_profile_but_for_the_manner_of_signing_in
     with pytest.raises(ConfigurationError, match=rf"locked by {file}, and the command changes region"):
         load().profile(region="eu-west-1")
     profile = load().profile("research", role_arn=ROLE, no_browser=True, redirect_port=8400)
-    assert (True, 8400) == (profile.no_browser, profile.redirect_port)
+    assert (True, (8400,)) == (profile.no_browser, profile.redirect_port)
 
 
 def test_the_policy_bounds_the_life_of_a_roles_credentials(write, load):
@@ -412,3 +414,11 @@ def test_the_working_directory_is_no_configuration(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert config.load(["", ".", "sub/.."]).profiles == {}
     assert list(config.load([tmp_path]).profiles) == ["evil"]
+
+
+@pytest.mark.parametrize("ports", [[8400, 8401], "8400,8401", "8400 8401", ["8400", "8401"]])
+def test_several_ports_are_a_list_or_a_text(write, load, ports):
+    """As they come from a file and from the command."""
+    sign_in = {"source": "oidc", "issuer": "https://login.example.org", "client_id": "abc", "identity_pool_id": POOL}
+    write("user", profiles={"research": sign_in | {"redirect_port": ports}})
+    assert (8400, 8401) == load().profile("research").redirect_port

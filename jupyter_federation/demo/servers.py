@@ -115,6 +115,13 @@ class DemoServers:
         profiles = {
             "demo": {**by_file, "provider": "oidc", "identity_pool_id": pool.id},
             "demo-sts": {**by_file, "role_arn": role.arn},
+            "demo-browser": {
+                "source": "oidc",
+                "issuer": self.provider.issuer,
+                "client_id": "notebook",
+                "role_arn": role.arn,
+                "region": REGION,
+            },
         }
         config = {"Federation": {"default_profile": "demo", "profiles": profiles}}
         (self.directory / "jupyter_federation_config.json").write_text(json.dumps(config, indent=2))

@@ -32,9 +32,10 @@ def test_the_profiles_are_found_and_complete(demo, monkeypatch):
     for name, value in demo.environment().items():
         monkeypatch.setenv(name, value)
     configuration = config.load()
-    assert ["demo", "demo-sts"] == sorted(configuration.profiles)
+    assert ["demo", "demo-browser", "demo-sts"] == sorted(configuration.profiles)
     assert configuration.profile().identity_pool_id in demo.aws.pools
     assert configuration.profile("demo-sts").role_arn in demo.aws.roles
+    assert configuration.profile("demo-browser").issuer == demo.provider.issuer
 
 
 def test_the_token_in_the_file_is_exchanged(demo, session):

@@ -21,6 +21,7 @@ from secrecy.scanner import Scanner
 
 from jupyter_federation import calls
 from jupyter_federation.assembly import source_of
+from jupyter_federation.config import Policy
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.profile import Profile
 from jupyter_federation.redaction import Secret
@@ -282,6 +283,6 @@ def test_sources_hide_what_they_read(signing, monkeypatch):
         Profile(source="var", variable="my_token"),
     ]
     for profile in profiles:
-        source = source_of(profile, {"my_token": Secret(os.environ["MY_TOKEN"])})
+        source = source_of(profile, {"my_token": Secret(os.environ["MY_TOKEN"])}, Policy())
         assert source.token().raw == signing.token
         assert set() == signing.scanner().found(shown(source), parts(source), shown(profile))

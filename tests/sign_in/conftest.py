@@ -9,7 +9,7 @@ import boto3
 import pytest
 from people import Person
 
-from jupyter_federation import federation as calls
+from jupyter_federation import calls
 from jupyter_federation.config import Configuration, Policy
 from jupyter_federation.federation import Federation
 from jupyter_federation.openid.provider import Provider, ProviderSettings

@@ -28,8 +28,8 @@ logging.basicConfig(level=logging.DEBUG, stream=log)
 WORK = """
 import boto3, re
 print(boto3.client("sts").get_caller_identity()["Arn"].rpartition(":")[2])
-import jupyter_federation as jf
-held = jf.federation._kernel._current.session._source._held
+from jupyter_federation import calls
+held = calls._kernel._current.session._source._held
 print([name for name in ("refresh_token", "token") if str.__str__(getattr(held, name, "") or "-" if name != "token"
        else held.token.raw) in log.getvalue()])
 """
