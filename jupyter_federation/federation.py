@@ -408,7 +408,7 @@ class Federation:
 
     def _report(self, event: str) -> None:
         """Tell of a step of the kernel, behind what the sessions have reported before."""
-        background.shared.notify(functools.partial(self._subscribers.tell, event, self.status()))
+        self._subscribers.tell_after(event, self.status())
 
 
 def _nobody_is_signed_in() -> LoginRequiredError:

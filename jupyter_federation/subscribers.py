@@ -40,6 +40,16 @@ class Subscribers:
         for each in self._all:
             self._refresher.notify(functools.partial(each, event, status))
 
+    def tell_after(self, event: str, status: SessionStatus) -> None:
+        """Tell those who are subscribed now, behind what waits to be passed on to them."""
+        told = self._all
+
+        def tell() -> None:
+            for each in told:
+                self._refresher.notify(functools.partial(each, event, status))
+
+        self._refresher.notify(tell)
+
     def forked(self) -> None:
         """In a forked child: who subscribed did so in the parent, where the screens are."""
         self._lock = threading.Lock()

@@ -20,7 +20,6 @@ class DeviceCodeRung:
 
     name = "device-code"
     option = "--use-device-code"
-    needs_the_notebook = True
 
     def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause

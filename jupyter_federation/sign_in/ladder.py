@@ -60,8 +60,8 @@ class Ladder:
         LoginFailedError where the person did not succeed, SourceUnavailableError where the provider is down.
         """
         rungs = self._rungs()
-        if not prompt.reaches_somebody:
-            rungs = [rung for rung in rungs if not rung.needs_the_notebook]
+        if not prompt.reaches_somebody:  # a scheduled notebook opens no window on somebody's desktop
+            raise _nobody(sign_in)
         problems = []
         for number, rung in enumerate(rungs, 1):
             try:
@@ -73,7 +73,7 @@ class Ladder:
                 failed = error.restated(fix=" ".join([error.fix, *map(_instead, below)]))
                 break
         else:
-            raise _out_of_reach(sign_in, problems) if prompt.reaches_somebody else _nobody(sign_in)
+            raise _out_of_reach(sign_in, problems)
         raise failed
 
     def _rungs(self) -> list[Rung]:

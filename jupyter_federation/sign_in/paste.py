@@ -23,7 +23,6 @@ class PasteRung:
 
     name = "paste"
     option = "--no-browser"
-    needs_the_notebook = True
 
     def __init__(self, ports: Sequence[int] = ()) -> None:
         self._ports = ports

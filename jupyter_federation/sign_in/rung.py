@@ -89,11 +89,6 @@ class Rung(Protocol):
         """What chooses it on the line (``--no-browser``); None: nothing has to be said."""
         ...
 
-    @property
-    def needs_the_notebook(self) -> bool:
-        """Whether the person has to see or to answer something there."""
-        ...
-
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """Take the person through it.
 

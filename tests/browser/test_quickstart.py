@@ -66,6 +66,6 @@ def test_the_quickstart_runs_from_top_to_bottom_in_jupyterlab(demo, page):
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert [] == [output["ename"] for output in outputs if output["output_type"] == "error"]
     assert list(range(1, len(cells) + 1)) == [cell["execution_count"] for cell in cells]
-    assert "The AWS session of this notebook was cleared." in json.dumps(cells[-1]["outputs"])
+    assert "The AWS session was cleared." in json.dumps(cells[-1]["outputs"])
     assert "jf-status" in cells[1]["outputs"][0]["data"]["text/html"]
     assert not re.search(r"\bASIA[A-Z0-9]{16}\b|\beyJ", json.dumps(cells))

@@ -23,6 +23,7 @@ import logging, io
 log = io.StringIO()
 logging.basicConfig(level=logging.DEBUG, stream=log)
 %load_ext jupyter_federation
+get_ipython().kernel._allow_stdin = True  # as a front end with a person before it says of each cell
 %federate
 """
 WORK = """

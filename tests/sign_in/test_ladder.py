@@ -66,17 +66,12 @@ def test_without_a_person_and_without_a_browser_it_ends_within_a_second(kernel, 
     assert [] == provider.calls
 
 
-def test_without_a_person_in_the_notebook_a_browser_here_still_serves(kernel, person):
-    """A script on somebody's desktop opens a window."""
+def test_without_a_person_no_browser_is_opened_either(kernel, person, provider):
+    """A scheduled notebook on somebody's desktop opens no window and waits for nobody."""
     person.reaches_somebody = False
-    assert "valid" == kernel.federate(prompt=person).credentials
-
-
-def test_without_a_person_a_browser_that_does_not_open_is_no_wait(kernel, person):
-    """Nobody would see the address."""
-    person.reaches_somebody = person.opens = False
     with pytest.raises(LoginRequiredError, match="nobody can be asked here"):
         kernel.federate(prompt=person)
+    assert [] == person.redirects == provider.calls
 
 
 def test_a_taken_port_leads_to_the_next_rung(kernel, person):
