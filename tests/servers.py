@@ -12,7 +12,6 @@ import urllib.parse
 from pathlib import Path
 
 import pytest
-import websocket
 
 import jupyter_federation
 
@@ -84,36 +83,46 @@ class JupyterServer:
     @contextlib.contextmanager
     def kernel(self):
         """A kernel that this server started."""
+        import websocket  # not there where the oldest versions are tested
+
         started = json.loads(self.request("POST", "api/kernels", body="{}").text)["id"]
         address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels?token={self.token}"
         try:
             with contextlib.closing(websocket.create_connection(address, timeout=60)) as channel:
-                yield Kernel(channel)
+                yield Kernel(channel, lambda: self.request("POST", f"api/kernels/{started}/interrupt", body="{}"))
         finally:
             self.request("DELETE", f"api/kernels/{started}")
 
 
 class Kernel:
-    """Runs cells."""
+    """Runs cells; ``interrupt()`` is the button of that name."""
 
-    def __init__(self, channel):
+    def __init__(self, channel, interrupt):
         self.channel = channel
+        self.interrupt = interrupt
 
-    def start(self, code):
-        """Begin to run a cell."""
+    def start(self, code, *, allow_stdin=False):
+        """Begin to run a cell; ``allow_stdin`` where a person is there."""
         self.cell = secrets.token_hex(8)
         header = {"msg_id": self.cell, "msg_type": "execute_request", "username": "", "session": "s", "version": "5.3"}
-        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": False}
+        content = {"code": code, "silent": False, "store_history": False, "allow_stdin": allow_stdin}
         message = {"channel": "shell", "header": header, "parent_header": {}, "metadata": {}, "content": content}
         self.channel.send(json.dumps(message))
 
     def printed(self):
         """The next that the cell prints, or the traceback in its place."""
+        return self._next("stream")["text"].strip()
+
+    def shown(self):
+        """The next that the cell displays, as text, or the traceback in its place."""
+        return self._next("display_data")["data"]["text/plain"]
+
+    def _next(self, kind):
         while True:
             message = json.loads(self.channel.recv())
             if message["parent_header"].get("msg_id") == self.cell:
-                if message["msg_type"] == "stream":
-                    return message["content"]["text"].strip()
+                if message["msg_type"] == kind:
+                    return message["content"]
                 if message["msg_type"] == "error":
                     raise AssertionError("\n".join(message["content"]["traceback"]))
 
