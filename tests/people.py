@@ -30,6 +30,7 @@ class Person:
         self.waits = []
         self.questions = []
         self.paste = lambda redirect: redirect
+        self.read = lambda text: None  # what they do with what they are shown
 
     def open(self, address):
         """What webbrowser.open does: return at once, and let the person go on."""
@@ -63,6 +64,7 @@ class Person:
 
     def show(self, text, html=None):
         self.shown.append((text, html))
+        self.read(text)
         if "The code is " in text:
             self.type_code(text)
 

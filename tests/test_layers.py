@@ -28,7 +28,7 @@ LAYERS = (
     ("exchange",),
     ("credentials",),
     ("openid", "sign_in"),
-    ("tokens",),
+    ("tokens", "mailbox"),
     ("redaction",),
     ("errors",),
 )
@@ -36,7 +36,7 @@ LAYERS = (
 LAZY_UPWARD = {
     ("errors", "delivery.live"): "SessionClearedError is a botocore error too, and lives where botocore is known",
 }
-LEAVES = ("demo",)  # import what they like of the rest; only app imports them
+LEAVES = ("demo", "server")  # import what they like of the rest; only app imports them
 ENTRANCE = "__init__"  # the package itself, which loads the rest lazily
 
 
@@ -49,17 +49,22 @@ def room_of(module):
     return module.split(".")[0]
 
 
-def imports(path):
-    """Names (without the package) that a file imports, wherever in the file that stands."""
+def all_imports(path):
+    """Names that a file imports, wherever in the file that stands."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
         if isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
-        for name in names:
-            if name.startswith("jupyter_federation."):
-                yield name.removeprefix("jupyter_federation.")
+        yield from names
+
+
+def imports(path):
+    """Those of this package, without its name."""
+    for name in all_imports(path):
+        if name.startswith("jupyter_federation."):
+            yield name.removeprefix("jupyter_federation.")
 
 
 FILES = sorted(path for path in ROOT.rglob("*.py") if path.name != "__init__.py" or path.parent != ROOT)
@@ -87,6 +92,20 @@ def test_sources_know_only_tokens_and_how_to_get_them():
     for path in (ROOT / "sources").glob("*.py"):
         rooms = {room_of(name) for name in imports(path)}
         assert rooms <= {"tokens", "errors", "redaction", "sources", "openid", "sign_in"}, path.name
+
+
+def test_the_server_extension_knows_only_the_mailbox():
+    """It runs in the server's environment, and knows nothing of tokens or AWS."""
+    for path in (ROOT / "server").glob("*.py"):
+        rooms = {room_of(name) for name in imports(path)}
+        assert rooms <= {"mailbox", "errors", "redaction", "server"}, path.name
+
+
+def test_only_the_server_extension_imports_jupyter_server():
+    """A kernel's environment need not have it."""
+    for path in FILES:
+        if "server" not in path.relative_to(ROOT).parts:
+            assert "jupyter_server" not in {name.partition(".")[0] for name in all_imports(path)}, path.name
 
 
 def test_no_public_name_is_also_a_module():

@@ -1,7 +1,4 @@
-"""Which ways of signing in there are here, and in which order they are tried.
-
-A further rung (one that comes back to the Jupyter server, for kernels elsewhere) takes its place in `Ladder._rungs`.
-"""
+"""Which ways of signing in there are here, and in which order they are tried."""
 
 from __future__ import annotations
 
@@ -10,7 +7,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from jupyter_federation.errors import ConfigurationError, LoginFailedError, LoginRequiredError
+from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.sign_in.browser import BrowserRung, browser_is_here, open_browser
+from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.paste import PasteRung
 from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn
@@ -39,7 +38,8 @@ class Ladder:
     """Takes a sign-in up one rung after the other, until one holds.
 
     A rung that cannot begin gives way to the next by itself.  One that failed with the person on it does not: its
-    error names the next.
+    error names the next that can be asked for.  ``mailbox`` is where the Jupyter server leaves an answer; None: this
+    process's.
     """
 
     def __init__(
@@ -48,10 +48,12 @@ class Ladder:
         *,
         browser_is_here: Callable[[], bool] = browser_is_here,
         open_browser: Callable[[str], bool] = open_browser,
+        mailbox: Mailbox | None = None,
     ) -> None:
         self._manner = manner
         self._browser_is_here = browser_is_here
         self._open_browser = open_browser
+        self._mailbox = mailbox
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """Sign in.
@@ -69,7 +71,7 @@ class Ladder:
             except OutOfReachError as error:
                 problems.append(str(error))
             except LoginFailedError as error:
-                below = rungs[number : number + 1]
+                below = [rung for rung in rungs[number:] if rung.option is not None][:1]
                 failed = error.restated(fix=" ".join([error.fix, *map(_instead, below)]))
                 break
         else:
@@ -81,15 +83,17 @@ class Ladder:
         manner = self._manner
         rungs: list[Rung] = []
         if not manner.use_device_code:
-            if not manner.no_browser and self._browser_is_here():
-                rungs.append(BrowserRung(manner.redirect_ports, open_browser=self._open_browser))
+            if not manner.no_browser:
+                if self._browser_is_here():
+                    rungs.append(BrowserRung(manner.redirect_ports, open_browser=self._open_browser))
+                rungs.append(CallbackRung(self._mailbox or Mailbox.default()))
             rungs.append(PasteRung(manner.redirect_ports))
         rungs.append(DeviceCodeRung())
         allowed = [rung for rung in rungs if manner.allowed is None or rung.name in manner.allowed]
         if not allowed:
             raise ConfigurationError(
                 f"The policy allows signing in by {' or '.join(manner.allowed or ())} alone ({manner.allowed_by}), and "
-                f"what is left here is {' or '.join(rung.name for rung in rungs)}.",
+                f"what is left here is {' or '.join(dict.fromkeys(rung.name for rung in rungs))}.",
                 fix="Leave --no-browser and --use-device-code out, or ask your administrator to allow another way.",
             )
         return allowed

@@ -86,7 +86,7 @@ class Rung(Protocol):
 
     @property
     def option(self) -> str | None:
-        """What chooses it on the line (``--no-browser``); None: nothing has to be said."""
+        """What chooses it on the line (``--no-browser``); None: nothing has to be said, and nothing can be."""
         ...
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:

@@ -28,11 +28,21 @@ def person(browser):
 def make_source(provider, person):
     """``make_source(**options)``: an OpenIdSource whose ladder opens ``person``'s browser."""
 
-    def make(*, here=True, longest=None, ca_bundle=None, issuer=None, client_id="notebook", scopes=None, **manner):
+    def make(
+        *,
+        here=True,
+        longest=None,
+        ca_bundle=None,
+        issuer=None,
+        client_id="notebook",
+        scopes=None,
+        mailbox=None,
+        **manner,
+    ):
         settings = ProviderSettings(
             issuer=issuer or provider.issuer, client_id=client_id, ca_bundle=ca_bundle, scopes=scopes
         )
-        ladder = Ladder(Manner(**manner), browser_is_here=lambda: here, open_browser=person.open)
+        ladder = Ladder(Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox)
         return OpenIdSource(Provider(settings), ladder, longest=longest)
 
     return make

@@ -1,0 +1,93 @@
+"""The rung for a kernel whose browser is elsewhere: the browser comes back to a page of the Jupyter server."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from datetime import datetime, timedelta, timezone
+from typing import TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+from jupyter_federation.errors import FederationError, LoginFailedError
+from jupyter_federation.mailbox import Expectation, Mailbox
+from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.browser import PATIENCE
+from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.sign_in.rung import OutOfReachError, SignIn, masked
+from jupyter_federation.tokens import Prompt
+
+T = TypeVar("T")
+
+_EVERY = 0.1  # seconds between two looks into the mailbox
+
+
+class CallbackRung:
+    """Shows the address and waits at the mailbox, in which the server's callback page leaves the answer."""
+
+    name = "browser"
+    option = None
+    needs_the_notebook = True
+
+    def __init__(self, mailbox: Mailbox, *, patience: timedelta = PATIENCE) -> None:
+        self._mailbox = mailbox
+        self._patience = patience
+
+    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+        """See `Rung.climb`."""
+        redirect_uri = self._redirect_uri()
+        address = sign_in.address(redirect_uri)
+        state = masked(dict(parse_qsl(urlsplit(Secret(address)).query)))["state"]
+        with contextlib.ExitStack() as stack:
+            expectation = self._expect(state, stack)
+            offer = Offer(
+                issuer=sign_in.issuer,
+                client_id=sign_in.client_id,
+                steps=(
+                    "Open this in the browser in which you use Jupyter; the last page says when to come back here.",
+                    f"It comes back to {redirect_uri}, which has to be registered at the provider.",
+                    "Where the sign-in page refuses that, interrupt the cell and run %federate --no-browser.",
+                ),
+                address=address,
+                until=datetime.now(timezone.utc) + self._patience,
+            )
+            prompt.show(offer.text, offer.html)
+            answer = self._wait(expectation, prompt)
+        if answer is None:
+            raise LoginFailedError(
+                f"Nobody came back from {sign_in.issuer} within {self._patience.total_seconds():.0f} s; if its page "
+                f"refused the redirect URI, it is {redirect_uri} that has to be registered.",
+                fix="Run %federate again.",
+            )
+        return sign_in.redeem(answer)
+
+    def _redirect_uri(self) -> str:
+        try:
+            found = self._mailbox.redirect_uri()
+        except FederationError as error:  # another way needs no mailbox
+            raise OutOfReachError(error.problem, fix=error.fix) from None
+        if found is None:
+            raise OutOfReachError(
+                "No Jupyter server with the sign-in callback is running for this kernel.",
+                fix="Install jupyter-aws-federation[server] in the server's environment too, and restart the server.",
+            )
+        return found
+
+    def _expect(self, state: str, stack: contextlib.ExitStack) -> Expectation:
+        try:
+            return stack.enter_context(self._mailbox.expect(state, lifetime=self._patience))
+        except FederationError as error:
+            raise OutOfReachError(error.problem, fix=error.fix) from None
+
+    def _wait(self, expectation: Expectation, prompt: Prompt) -> Mapping[str, str] | None:
+        """The answer, None where none came in time; an interrupt ends it at once."""
+        began, said = time.monotonic(), 0.0
+        while (passed := time.monotonic() - began) < self._patience.total_seconds():
+            answer = expectation.collect()
+            if answer is not None:
+                return answer
+            if passed >= said + 1:
+                said = passed
+                prompt.waiting("Waiting for your sign-in in the browser", passed)
+            time.sleep(_EVERY)
+        return None
