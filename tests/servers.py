@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -45,6 +46,13 @@ class JupyterServer:
         within(30, lambda: info.exists() and info.read_text().endswith("}"), self.said)
         self.url = json.loads(info.read_text())["url"]
         within(10, lambda: self.entries() - self.before, self.said)
+        within(10, self.listens, self.said)  # jupyter_server writes its file a moment earlier
+
+    def listens(self):
+        """Whether it takes connections."""
+        address = urllib.parse.urlsplit(self.url)
+        with socket.socket() as client:
+            return client.connect_ex((address.hostname, address.port)) == 0
 
     def entries(self):
         """What servers have announced."""

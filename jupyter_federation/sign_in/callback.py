@@ -27,7 +27,6 @@ class CallbackRung:
 
     name = "browser"
     option = None
-    needs_the_notebook = True
 
     def __init__(self, mailbox: Mailbox, *, patience: timedelta = PATIENCE) -> None:
         self._mailbox = mailbox
