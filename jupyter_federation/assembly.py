@@ -14,13 +14,10 @@ from jupyter_federation.exchange import make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
 from jupyter_federation.exchange.further_role import FurtherRoleSettings
 from jupyter_federation.exchange.sts import StsSettings
-from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.environment_variable import EnvironmentVariableSource
 from jupyter_federation.sources.file import FileSource
 from jupyter_federation.sources.guest import GuestSource
-from jupyter_federation.sources.openid import OpenIdSource
 from jupyter_federation.sources.prompt import PromptSource
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.tokens import TokenSource
@@ -45,18 +42,21 @@ def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> 
         case "prompt":
             return PromptSource()
         case "oidc" | "google" | "cognito-user-pool":
-            hours = policy.max_session_hours
-            longest = None if hours is None else timedelta(hours=hours)
-            return OpenIdSource(Provider(_provider(profile)), Ladder(_manner(profile, policy)), longest=longest)
+            return _openid_source(profile, policy)
     raise ConfigurationError(
         f"This version of jupyter_federation does not sign in with `source: {profile.source}` yet.",
         fix="Bring a token: --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt.",
     )
 
 
-def _provider(profile: Profile) -> ProviderSettings:
+def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
+    """A source that signs in itself; its rooms are loaded here, because a token that is brought needs none of them."""
+    from jupyter_federation.openid.provider import Provider, ProviderSettings
+    from jupyter_federation.sign_in.ladder import Ladder, Manner
+    from jupyter_federation.sources.openid import OpenIdSource
+
     google = profile.source == "google"  # it refuses offline_access, and takes these two instead
-    return ProviderSettings(
+    provider = ProviderSettings(
         issuer=GOOGLE if google else profile.issuer or "",
         client_id=profile.client_id or "",
         client_secret=None if profile.client_secret is None else Secret(profile.client_secret),
@@ -64,16 +64,16 @@ def _provider(profile: Profile) -> ProviderSettings:
         parameters={"access_type": "offline", "prompt": "consent"} if google else {},
         ca_bundle=None if profile.ca_bundle is None else str(Path(profile.ca_bundle).expanduser()),
     )
-
-
-def _manner(profile: Profile, policy: Policy) -> Manner:
-    return Manner(
+    manner = Manner(
         no_browser=bool(profile.no_browser),
         use_device_code=bool(profile.use_device_code),
         redirect_ports=profile.redirect_port or (),
         allowed=policy.allowed_sign_in,
         allowed_by=policy.origins.get("allowed_sign_in", "the policy"),
     )
+    hours = policy.max_session_hours
+    longest = None if hours is None else timedelta(hours=hours)
+    return OpenIdSource(Provider(provider), Ladder(manner), longest=longest)
 
 
 def exchange_of(profile: Profile) -> Exchange:

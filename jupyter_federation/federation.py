@@ -34,7 +34,6 @@ from jupyter_federation.errors import (
 )
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
-from jupyter_federation.exchange.refusals import quoted
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
@@ -237,6 +236,8 @@ class Federation:
             try:
                 self._deliver(_region(identity.profile))
             except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
+                from jupyter_federation.exchange.refusals import quoted
+
                 self._current = before
                 self._withdraw() if before is None else self._live.follow(before.session)
                 identity.session.close()
@@ -479,7 +480,9 @@ def _region(profile: Profile) -> str | None:
 
 
 def _users_region() -> str | None:
-    """The region that the environment or the user's AWS files name, in AWS_PROFILE's section of them too."""
+    """The region that counts while AWS_PROFILE does: often its section of ~/.aws/config names one."""
+    if not any(name in os.environ for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")):
+        return None  # the default session knows it then, too
     try:
         region: str | None = botocore.session.Session().get_config_variable("region")
     except BotoCoreError:

@@ -142,15 +142,16 @@ def _ask(
     from botocore import xform_name
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from jupyter_federation.exchange.refusals import refused
-    from jupyter_federation.exchange.unreachable import unreachable
-
     with quiet_wire():
         try:
             answer = getattr(client, xform_name(operation))(**parameters)
         except ClientError as error:
+            from jupyter_federation.exchange.refusals import refused  # sentences that a success needs not
+
             return refused(error, operation=operation, about=about, secrets=secrets)
         except BotoCoreError as error:
+            from jupyter_federation.exchange.unreachable import unreachable
+
             return unreachable(error, operation=operation, about=about, secrets=secrets)
         except Exception as error:  # noqa: BLE001 - what botocore's parsers raise over a malformed answer is not specified
             return malformed(operation, f"it cannot be read ({type(error).__name__})")
