@@ -28,8 +28,8 @@ lint: setup  ## ruff and mypy
 	$(BIN)/mypy
 
 .PHONY: unit
-unit: setup  ## the quick tests, side by side; under a minute
-	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak'
+unit: setup  ## the quick tests, side by side, without forks and faults; under a minute
+	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak' --ignore tests/faults
 
 .PHONY: chromium
 chromium:
