@@ -9,6 +9,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from jupyter_federation.errors import LoginRequiredError
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 
 
@@ -30,16 +31,16 @@ class NotebookPrompt:
         # ipykernel knows it, and tells it only by raising when it is asked something.
         return _is_terminal(sys.stdin) if kernel is None else bool(getattr(kernel, "_allow_stdin", False))
 
-    def show(self, text: str, html: str | None = None) -> None:
+    def show(self, offer: Offer) -> None:
         """As a display that `close` empties, or as lines of text in a terminal."""
         self._show("")
         if getattr(get_ipython(), "kernel", None) is None:
-            sys.stdout.write(f"{text}\n")
+            sys.stdout.write(f"{offer.text}\n")
             sys.stdout.flush()
             return
         from IPython.display import display
 
-        content = {"text/plain": text} | ({} if html is None else {"text/html": html})
+        content = {"text/plain": offer.text, "text/html": offer.html}
         if self._display is None:
             self._display = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
         else:

@@ -18,6 +18,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
 from jupyter_federation.errors import InvalidTokenError
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
@@ -174,12 +175,8 @@ class Prompt(Protocol):
         """Whether a person sees what is shown and can answer; False where a notebook runs by itself."""
         ...
 
-    def show(self, text: str, html: str | None = None) -> None:
-        """Show what the person has to do next, in place of what was shown before.
-
-        ``text`` is complete by itself; ``html`` says the same where a front end can render it.  Neither stays when
-        the call is over.
-        """
+    def show(self, offer: Offer) -> None:
+        """Show what the person has to do next, in place of what was shown before; gone when the call is over."""
         ...
 
     def ask_secret(self, question: str) -> str:

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ExchangeError, FederationError, LoginRequiredError
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 from jupyter_federation.refresher import Attempt
 from jupyter_federation.tokens import IdToken
@@ -148,8 +149,8 @@ class Nobody:
 
     reaches_somebody = False
 
-    def show(self, text: str, html: str | None = None) -> None:
-        self.shown.append(text)
+    def show(self, offer: Offer) -> None:
+        self.shown.append(offer.text)
 
     def ask_secret(self, question: str) -> str:
         raise LoginRequiredError("Nobody is here to answer.", fix="Use --token-file.")

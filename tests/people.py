@@ -62,11 +62,11 @@ class Person:
 
     # What a notebook asks
 
-    def show(self, text, html=None):
-        self.shown.append((text, html))
-        self.read(text)
-        if "The code is " in text:
-            self.type_code(text)
+    def show(self, offer):
+        self.shown.append((offer.text, offer.html))
+        self.read(offer.text)
+        if offer.code is not None:
+            self.type_code(offer.text)
 
     def type_code(self, text):
         """Type the code that is shown into the page that is named."""

@@ -29,6 +29,7 @@ LAYERS = (
     ("credentials",),
     ("openid", "sign_in"),
     ("tokens", "mailbox"),
+    ("offer",),
     ("redaction",),
     ("errors",),
 )

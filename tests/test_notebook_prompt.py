@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 
 import nbclient
 import nbformat
@@ -16,6 +17,7 @@ from IPython.core.error import StdinNotImplementedError
 from jupyter_federation import notebook_prompt
 from jupyter_federation.errors import LoginRequiredError
 from jupyter_federation.notebook_prompt import NotebookPrompt
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 
 ASK = textwrap.dedent("""\
@@ -26,6 +28,7 @@ ASK = textwrap.dedent("""\
     except LoginRequiredError as error:
         print(error)
 """)
+OFFER = Offer(issuer="https://login.example.org", client_id="notebook", steps=(), address="https://login.example.org/")
 
 
 class Kernel:
@@ -116,9 +119,9 @@ def test_nothing_is_written_where_nothing_took_long(capsys):
 def test_what_a_terminal_is_shown_is_text(capsys):
     """Complete by itself."""
     prompt = NotebookPrompt()
-    prompt.show("Open https://login.example.org/", "<a>Open</a>")
+    prompt.show(OFFER)
     prompt.close()
-    assert capsys.readouterr().out == "Open https://login.example.org/\n"
+    assert capsys.readouterr().out == f"{OFFER.text}\n"
 
 
 def test_what_a_front_end_is_shown_goes_when_the_call_is_over(monkeypatch):
@@ -136,13 +139,15 @@ def test_what_a_front_end_is_shown_goes_when_the_call_is_over(monkeypatch):
     monkeypatch.setattr(notebook_prompt, "get_ipython", lambda: Kernel("yes"))
     monkeypatch.setattr("IPython.display.display", display)
     prompt = NotebookPrompt()
-    prompt.show("one", "<b>one</b>")
-    prompt.show("two")
+    prompt.show(OFFER)
+    prompt.show(replace(OFFER, code="AB-CD"))
     prompt.ask_secret("?")
     prompt.close()
     prompt.close()
-    one = {"text/plain": "one", "text/html": "<b>one</b>"}
-    assert displayed == [one, {"text/plain": "two"}, {"text/plain": ""}]
+    one = {"text/plain": OFFER.text, "text/html": OFFER.html}
+    assert displayed[0] == one
+    assert "AB-CD" in displayed[1]["text/html"]
+    assert displayed[2:] == [{"text/plain": ""}]
 
 
 @pytest.mark.parametrize(("shell", "reached"), [(Kernel("yes"), True), (Kernel(), False)])

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError
-from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.receiver import Receiver
 from jupyter_federation.sign_in.rung import SignIn
 from jupyter_federation.tokens import Prompt
@@ -71,7 +71,7 @@ class BrowserRung:
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,
             )
-            prompt.show(offer.text, offer.html)
+            prompt.show(offer)
             answer = receiver.wait(
                 self._patience.total_seconds(),
                 lambda passed: prompt.waiting("Waiting for your sign-in in the browser", passed),

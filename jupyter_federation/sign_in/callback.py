@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import FederationError, LoginFailedError
 from jupyter_federation.mailbox import Expectation, Mailbox
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.browser import PATIENCE
-from jupyter_federation.sign_in.offer import Offer
 from jupyter_federation.sign_in.rung import OutOfReachError, SignIn, masked
 from jupyter_federation.tokens import Prompt
 
@@ -45,12 +45,12 @@ class CallbackRung:
                 steps=(
                     "Open this in the browser in which you use Jupyter; the last page says when to come back here.",
                     f"It comes back to {redirect_uri}, which has to be registered at the provider.",
-                    "Where the sign-in page refuses that, interrupt the cell and run %federate --no-browser.",
+                    "Where the sign-in page refuses that, cancel the sign-in and run %federate --no-browser.",
                 ),
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,
             )
-            prompt.show(offer.text, offer.html)
+            prompt.show(offer)
             answer = self._wait(expectation, prompt)
         if answer is None:
             raise LoginFailedError(

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError, SourceUnavailableError
-from jupyter_federation.sign_in.offer import Offer
+from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.rung import SignIn
 from jupyter_federation.tokens import Prompt
 
@@ -38,7 +38,7 @@ class DeviceCodeRung:
             code=device.user_code,
             until=device.expires_at,
         )
-        prompt.show(offer.text, offer.html)
+        prompt.show(offer)
         interval, passed = device.interval, 0.0
         while datetime.now(timezone.utc) < device.expires_at:
             passed = self._wait(interval, prompt, passed)

@@ -9,8 +9,8 @@ from typing import TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import LoginFailedError
+from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.offer import Offer
 from jupyter_federation.sign_in.receiver import HOST
 from jupyter_federation.sign_in.rung import SignIn, masked
 from jupyter_federation.tokens import Prompt
@@ -39,7 +39,7 @@ class PasteRung:
                 ),
                 address=sign_in.address(f"http://{HOST}:{port}/"),
             )
-            prompt.show(offer.text, offer.html)
+            prompt.show(offer)
             pasted = prompt.ask_secret("The address of the last page (it is neither shown nor saved): ")
         return sign_in.redeem(_query(pasted))
 

@@ -10,9 +10,9 @@ import pytest
 
 from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.errors import ConfigurationError, LoginFailedError, LoginRequiredError
+from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
-from jupyter_federation.sign_in.offer import Offer
 from jupyter_federation.sources.openid import _OpenIdSignIn, _utc_now
 
 LADDER = {
