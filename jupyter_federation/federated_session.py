@@ -38,8 +38,9 @@ class RefreshPolicy:
 
     Renewal starts ahead of the expiry by ``min(lifetime * ahead_fraction, ahead_at_most)``, and earlier by a random
     part of ``lifetime * jitter_fraction``, so that many kernels do not ask at once.  After a failure that may pass,
-    the next try comes after a delay drawn from [d/2, d], d running through ``retry_delays``; AWS's Retry-After
-    counts up to ``retry_after_at_most``.  After a refusal, which passes only when somebody changes something, d is
+    the next try begins when a delay drawn from [d/2, d] has passed since the failed one began, d running through
+    ``retry_delays``, and never sooner than half of the first of them after its end; AWS's Retry-After counts up to
+    ``retry_after_at_most``.  After a refusal, which passes only when somebody changes something, d is
     ``refused_delay``.  An attempt that takes longer than ``deadline`` in all is given up; its thread lives as long as
     what it hangs in, so each one that still hangs makes d longer.
 
@@ -350,12 +351,14 @@ class FederatedSession:
                 self._state = _State(held=outcome, due_at=due_at, error=outcome.refusal)
             else:
                 hanging = tuple(each for each in (*before.hanging, attempt) if each.is_running)
+                began = attempt.deadline - self._policy.deadline
+                retry_at = self._retry_at(outcome, before.failures, hanging=len(hanging), began=began)
                 self._state = replace(
                     before,
                     attempt=None,
                     failures=before.failures + 1,
                     error=outcome,
-                    due_at=None if before.held is None else self._retry_at(outcome, before.failures, len(hanging)),
+                    due_at=None if before.held is None else retry_at,
                     hanging=hanging,
                 )
             after = self._state
@@ -424,22 +427,24 @@ class FederatedSession:
         seconds = (renew_at - self._clock.now()).total_seconds()
         return min(held.renewal_at, self._clock.elapsed() + max(seconds, self._policy.token_pause))
 
-    def _retry_at(self, error: FederationError, failures_before: int, hanging: int) -> float | None:
-        """When to try again after ``error``; None where only a person can change anything.
+    def _retry_at(self, error: FederationError, failures: int, *, hanging: int, began: float) -> float | None:
+        """When to try again after ``error`` of the attempt that ``began`` then; None where only a person can help.
 
         A callable that hangs for ever would cost a thread at each try: the more hang, the rarer the tries.
         """
         if self._is_for_the_person(error):
             return None
-        policy = self._policy
+        policy, now = self._policy, self._clock.elapsed()
         refused = isinstance(error, ConfigurationError) or (isinstance(error, ExchangeError) and not error.retryable)
-        longest = policy.retry_delays[min(failures_before, len(policy.retry_delays) - 1)]
+        longest = policy.retry_delays[min(failures, len(policy.retry_delays) - 1)]
         delay = self._drawn(policy.refused_delay if refused else longest) * max(1, hanging)
         if isinstance(error, ExchangeError) and error.retry_after is not None:
             # AWS says the same to many, who should not all come back at the same moment.
             asked = min(error.retry_after, policy.retry_after_at_most)
             delay = max(delay, asked + self._draw() * longest / 2)
-        return self._clock.elapsed() + delay
+            return now + delay
+        # From its begin: what took long to fail would otherwise be tried so much later.
+        return max(began + delay, now + policy.retry_delays[0] / 2)
 
     def _drawn(self, longest: float) -> float:
         """A delay in seconds, from [longest/2, longest]."""

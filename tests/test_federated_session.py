@@ -389,6 +389,24 @@ def test_an_opaque_token_of_somebody_else_does_not_keep_the_identity(signed_in):
     assert [None, None, "eu-west-1:None", None] == signed_in.exchange.asked
 
 
+@pytest.mark.parametrize("took", [0, 5, 9])
+def test_a_try_that_took_long_to_fail_delays_the_next_no_further(signed_in, took):
+    """15 seconds at most from begin to begin, so that an outage is over for us 15 seconds after it is; and a pause."""
+    session, clock, began = signed_in.session, signed_in.clock, []
+    session._draw = lambda: 1.0
+
+    def fails(token, **options):
+        began.append(clock.elapsed())
+        clock.advance(took)
+        raise outage()
+
+    signed_in.exchange.exchange = fails
+    signed_in.pass_time(2400 + 100)
+    gaps = [later - earlier for earlier, later in pairwise(began)]
+    assert [max(5, took + 2.5), max(10, took + 2.5)] == pytest.approx(gaps[:2], abs=1)
+    assert {15} == set(map(round, gaps[2:]))
+
+
 @pytest.fixture
 def two_clocks():
     """Signed in with keys of an hour and an ID token of ten minutes, which is wanted anew after five."""
