@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from datetime import timedelta
 
 import boto3
 import pytest
@@ -91,11 +90,3 @@ def nothing_left():
     """However a sign-in ends, no receiver goes on."""
     yield
     assert [] == [each for each in threading.enumerate() if each.name == "jupyter-federation-receiver"]
-
-
-@pytest.fixture
-def short_lived(provider):
-    """ID tokens that live four seconds."""
-    before, provider.id_token_lifetime = provider.id_token_lifetime, timedelta(seconds=4)
-    yield provider
-    provider.id_token_lifetime = before

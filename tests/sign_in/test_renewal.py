@@ -1,15 +1,77 @@
-"""A whole kernel while ID tokens of seconds come and go: boto3 works, and the counts are what they must be."""
+"""A whole kernel while ID tokens of seconds come and go: boto3 works, and the counts are what they must be.
+
+Each proof has a short form, with tokens of a few seconds, and a long one, with tokens of up to a minute, for `make
+soak`.  AWS and the provider give expiries in whole seconds, so what lives L seconds lives between L - 1 and L.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import math
+import random
+import threading
 import time
+from datetime import datetime, timedelta, timezone
 
 import boto3
 import pytest
+from botocore.config import Config
 
 from jupyter_federation.demo.loopback import Fault, Response
+from jupyter_federation.errors import LoginRequiredError
 
 pytestmark = pytest.mark.slow
+
+ONCE = Config(retries={"total_max_attempts": 1})  # a failure is one, and not the first of five tries
+LATE = 1.0  # seconds by which a busy machine may be late
+
+
+def short(*values):
+    return pytest.param(*values, id=named("short", values))
+
+
+def long(*values):
+    return pytest.param(*values, id=named("long", values), marks=[pytest.mark.soak, pytest.mark.timeout(900)])
+
+
+def named(form, values):
+    return "-".join([form, *(getattr(value, "__name__", str(value)) for value in values)])
+
+
+class Work:
+    """Somebody who asks AWS five times a second, through three services; ``failures`` is what came of it."""
+
+    def __init__(self):
+        session = boto3.DEFAULT_SESSION
+        self.asks = (
+            boto3.client("sts", config=ONCE).get_caller_identity,
+            boto3.client("s3", config=ONCE).list_buckets,
+            session.client("dynamodb", config=ONCE).list_tables,
+        )
+        self.done = 0
+        self.failures = []
+        self._ending = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="work", daemon=True)
+
+    def _run(self):
+        while not self._ending.wait(0.2):
+            try:
+                self.asks[self.done % len(self.asks)]()
+            except Exception as error:  # noqa: BLE001 - whatever a notebook would see
+                self.failures.append(error)
+            self.done += 1
+
+    def __enter__(self):
+        self._began = time.monotonic()
+        self._thread.start()
+        return self
+
+    def __exit__(self, kind, error, traceback):
+        self._ending.set()
+        self._thread.join()
+        if kind is None:
+            assert [] == self.failures
+            assert self.done > (time.monotonic() - self._began) * 2
 
 
 def until(condition, seconds):
@@ -22,55 +84,161 @@ def until(condition, seconds):
     return True
 
 
-def asked(provider, grant_type, status=200):
-    return sum(call.parameters.get("grant_type") == grant_type and call.status == status for call in provider.calls)
+def between(seconds, shortest, longest):
+    """How often something happens in ``seconds`` that happens every ``shortest`` to ``longest`` seconds."""
+    return range(math.floor(seconds / (longest + LATE / 2)), math.ceil(seconds / shortest) + 1)
 
 
-def test_over_five_lifetimes_nothing_fails_and_nobody_is_asked(kernel, short_lived, person, aws):
-    """One prompt, one exchange, a renewal every half life; boto3 is called all the while."""
-    kernel.federate(prompt=person)
-    client = boto3.client("sts")
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        client.get_caller_identity()
-        time.sleep(0.1)
-    assert 1 == asked(short_lived, "authorization_code") == len(person.shown) == len(person.addresses)
-    assert 8 <= asked(short_lived, "refresh_token") <= 13  # exp is in whole seconds: half of 3 to 4 s, in 20 s
-    assert 1 == aws.count("AssumeRoleWithWebIdentity")
-    status = kernel.status()
+class Scene:
+    """A kernel, the person before it, the provider and AWS."""
+
+    def __init__(self, kernel, person, provider, aws):
+        self.kernel, self.person, self.provider, self.aws = kernel, person, provider, aws
+
+    def federate(self, *, tokens, keys=3600):
+        """Sign in where ID tokens live ``tokens`` seconds and AWS's keys ``keys``."""
+        self.provider.id_token_lifetime = timedelta(seconds=tokens)
+        self.aws.lifetime = timedelta(seconds=keys)
+        return self.again()
+
+    def again(self):
+        """One more %federate."""
+        return self.kernel.federate(prompt=self.person)
+
+    def asked(self, grant_type, status=200):
+        """How many requests of that kind the provider answered so."""
+        return sum(
+            call.parameters.get("grant_type") == grant_type and call.status == status for call in self.provider.calls
+        )
+
+    @property
+    def exchanges(self):
+        """The requests for keys."""
+        return [call for call in self.aws.calls if call.operation == "AssumeRoleWithWebIdentity"]
+
+
+@pytest.fixture
+def scene(kernel, person, provider, aws):
+    """Nobody has signed in yet."""
+    before = provider.id_token_lifetime
+    yield Scene(kernel, person, provider, aws)
+    provider.id_token_lifetime = before
+
+
+@pytest.mark.parametrize("tokens", [short(4), long(60)])
+def test_over_five_lifetimes_nothing_fails_and_nobody_is_asked(scene, tokens):
+    """One prompt and one exchange, because keys live an hour; a renewal at each half life, because tokens do not."""
+    scene.federate(tokens=tokens)
+    with Work():
+        time.sleep(5 * tokens)
+    assert 1 == scene.asked("authorization_code") == len(scene.person.shown) == len(scene.person.addresses)
+    assert scene.asked("refresh_token") in between(5 * tokens, (tokens - 1) / 2, tokens / 2)
+    assert 1 == len(scene.exchanges)
+    status = scene.kernel.status()
     assert ("valid", "ok", None) == (status.credentials, status.sign_in, status.last_error)
 
 
-def test_a_revoked_refresh_token_is_seen_early_and_one_sign_in_brings_old_clients_back(
-    kernel, short_lived, person, aws
-):
-    """needs_you within half of the ID token's life; one last exchange; old clients go on before and after."""
-    events = []
-    kernel.subscribe(lambda event, status: events.append(event))
-    kernel.federate(prompt=person)
-    client = boto3.client("sts")
-    before = client.get_caller_identity()
-    short_lived.revoke_all()
-    assert until(lambda: kernel.status().sign_in == "needs_you", 2.5)
-    assert 2 == aws.count("AssumeRoleWithWebIdentity")
-    time.sleep(2.5)  # the ID token is dead now, the keys are not
-    assert before == client.get_caller_identity() | {"ResponseMetadata": before["ResponseMetadata"]}
-    assert (1, 1) == (asked(short_lived, "refresh_token", 400), events.count("needs_you"))
-    status = kernel.federate(prompt=person)
-    assert ("valid", "ok") == (status.credentials, status.sign_in)
-    client.get_caller_identity()
-    assert (2, 3) == (len(person.addresses), aws.count("AssumeRoleWithWebIdentity"))
+@pytest.mark.parametrize(
+    ("tokens", "keys", "seconds"),
+    [short(12, 4, 10), short(4, 5, 10), long(60, 25, 150), long(25, 60, 150), long(30, 31, 150)],
+)
+def test_two_clocks_run_side_by_side(scene, tokens, keys, seconds):
+    """Keys are renewed by theirs and ID tokens by theirs, whichever is shorter: neither costs a renewal of the other.
+
+    Keys are due between 1/3 + 1/10 and 1/3 of their life before they expire, ID tokens at half of it.
+    """
+    scene.federate(tokens=tokens, keys=keys)
+    with Work():
+        time.sleep(seconds)
+    assert scene.asked("refresh_token") in between(seconds, (tokens - 1) / 2, tokens / 2)
+    assert len(scene.exchanges) - 1 in between(seconds, (keys - 1) * (2 / 3 - 1 / 10), keys * 2 / 3)
+    assert (1, 1) == (scene.asked("authorization_code"), len(scene.person.shown))
+    assert ("valid", "ok") == (scene.kernel.status().credentials, scene.kernel.status().sign_in)
 
 
-def test_a_provider_that_was_down_is_back_within_15_seconds(kernel, short_lived, person, aws):
-    """Nobody is asked, nothing fails meanwhile, and there is no further exchange."""
-    kernel.federate(prompt=person)
-    client = boto3.client("sts")
-    short_lived.inject("token", Fault(response=Response(status=503)), times=100)
-    assert until(lambda: kernel.status().last_error is not None, 4)
-    client.get_caller_identity()
-    time.sleep(4)
-    short_lived.recover()
-    assert until(lambda: kernel.status().last_error is None, 15)
-    client.get_caller_identity()
-    assert ("ok", 1, 1) == (kernel.status().sign_in, len(person.addresses), aws.count("AssumeRoleWithWebIdentity"))
+@pytest.mark.parametrize(("tokens", "keys", "seed"), [short(6, 16, 1), *(long(20, 50, seed) for seed in range(2, 7))])
+def test_a_refresh_token_that_is_revoked_at_any_moment(scene, tokens, keys, seed):
+    """It shows within half of the ID token's life and buys one last set of keys; then one sign-in mends everything."""
+    heard = []
+    scene.kernel.subscribe(lambda event, status: heard.append((event, time.monotonic(), status)))
+    scene.federate(tokens=tokens, keys=keys)
+    with Work() as work:
+        time.sleep(random.Random(seed).uniform(0, 0.9 * tokens))  # before the keys are due by their own clock
+        scene.provider.revoke_all()
+        revoked = time.monotonic()
+        assert until(lambda: "needs_you" in [event for event, _, _ in heard], tokens / 2 + LATE)
+        _, noticed, status = next(each for each in heard if each[0] == "needs_you")
+        assert noticed - revoked < tokens / 2 + LATE
+        assert status.sign_in_expires_at > datetime.now(timezone.utc)
+        last = scene.exchanges
+        assert 2 == len(last)
+        assert last[-1].parameters["WebIdentityToken"] == str.__str__(scene.kernel.sources[0]._held.token.raw)
+        left = status.credentials_expire_at - datetime.now(timezone.utc)
+        assert left > timedelta(seconds=keys - 2 - LATE)  # whole ones, and not the rest of those before
+        time.sleep(left.total_seconds() - 0.5)
+    time.sleep(1)
+    for ask in work.asks:
+        with pytest.raises(
+            LoginRequiredError, match=r"expired .*invalid_grant.*Run %federate research.*clients.*go on"
+        ):
+            ask()
+    assert (1, 2) == (scene.asked("refresh_token", 400), len(scene.exchanges))
+    assert ("expired", "needs_you") == (scene.kernel.status().credentials, scene.kernel.status().sign_in)
+    assert 1 == len(scene.person.shown)
+    assert ("valid", "ok") == (scene.again().credentials, scene.kernel.status().sign_in)
+    for ask in work.asks:
+        ask()
+    assert (2, 3) == (len(scene.person.addresses), len(scene.exchanges))
+
+
+@contextlib.contextmanager
+def answering_503(provider):
+    provider.inject("token", Fault(response=Response(status=503)), times=1000)
+    yield
+    provider.recover()
+
+
+@contextlib.contextmanager
+def refusing_connections(provider):
+    provider.stop()
+    try:
+        yield
+    finally:
+        provider.start()
+
+
+@contextlib.contextmanager
+def hanging(provider):
+    provider.inject("token", Fault.hang(), times=1000)
+    yield
+    provider.recover()
+
+
+@pytest.mark.parametrize(
+    ("down", "tokens", "seconds"),
+    [
+        short(answering_503, 4, 4),
+        short(refusing_connections, 4, 4),
+        long(answering_503, 60, 90),
+        long(refusing_connections, 60, 90),
+        long(hanging, 60, 90),
+    ],
+)
+def test_a_provider_that_was_down_is_back_within_15_seconds(scene, down, tokens, seconds):
+    """Nobody is asked, nothing fails meanwhile, there is no further exchange; and a tired provider is left in peace.
+
+    The tries begin 2.5 to 5 s after the first, 5 to 10 s after the second and 7.5 to 15 s after each further one.
+    """
+    failures = []
+    scene.kernel.subscribe(lambda event, status: failures.append(status) if event == "refresh_failed" else None)
+    scene.federate(tokens=tokens)
+    with Work():
+        with down(scene.provider):
+            assert until(lambda: failures, tokens / 2 + 5 + LATE)
+            time.sleep(seconds)
+            tries = len(failures)
+        assert "ok" == scene.kernel.status().sign_in
+        assert until(lambda: scene.kernel.status().last_error is None, 15 + LATE)
+        assert scene.kernel.status().sign_in_expires_at > datetime.now(timezone.utc)
+    assert tries in range(1 + seconds // 25, 3 + seconds // 5)
+    assert ("ok", 1, 1) == (scene.kernel.status().sign_in, len(scene.person.shown), len(scene.exchanges))
