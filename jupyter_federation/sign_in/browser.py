@@ -61,7 +61,7 @@ class BrowserRung:
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
         with Receiver(self._ports) as receiver:
-            address = sign_in.address(receiver.redirect_uri)
+            address = sign_in.address(sign_in.loopback(receiver.port))
             opened = self._open_browser(address)
             said = "A browser window has opened on this machine. If it has not, open this:" if opened else "Open this:"
             offer = Offer(

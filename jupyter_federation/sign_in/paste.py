@@ -30,21 +30,22 @@ class PasteRung:
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
         with _silent_port(self._ports) as port:
+            redirect_uri = sign_in.loopback(port)
             offer = Offer(
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
                 steps=(
-                    f"Open this in any browser and sign in. The last page, at {HOST}:{port}, will not load.",
+                    f"Open this in any browser and sign in. The last page, at {redirect_uri}, will not load.",
                     "Copy its whole address, and paste it below within a minute.",
                 ),
-                address=sign_in.address(f"http://{HOST}:{port}/"),
+                address=sign_in.address(redirect_uri),
             )
             prompt.show(offer)
             pasted = prompt.ask_secret("The address of the last page (it is neither shown nor saved): ")
-        return sign_in.redeem(_query(pasted))
+        return sign_in.redeem(_query(pasted, redirect_uri))
 
 
-def _query(pasted: str) -> dict[str, str]:
+def _query(pasted: str, redirect_uri: str) -> dict[str, str]:
     """The query of an address."""
     answer: dict[str, str] = {}
     with contextlib.suppress(ValueError):  # it would quote what was pasted
@@ -52,7 +53,7 @@ def _query(pasted: str) -> dict[str, str]:
     if "state" not in answer:
         raise LoginFailedError(
             "What was pasted is not the address of the last page: it should begin with "
-            f"http://{HOST} and hold code= and state=.",
+            f"{redirect_uri} and hold code= and state=.",
             fix="Run %federate again and copy the whole address, from http to its end.",
         )
     return answer

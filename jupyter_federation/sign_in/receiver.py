@@ -42,11 +42,6 @@ class Receiver:
             target=self._server.serve_forever, args=(0.05,), name="jupyter-federation-receiver", daemon=True
         )
 
-    @property
-    def redirect_uri(self) -> str:
-        """Where the provider is to send the browser."""
-        return f"http://{HOST}:{self.port}/"
-
     def wait(self, seconds: float, waiting: Callable[[float], None]) -> dict[str, str] | None:
         """The query of the redirect, masked; None where none came in time.  ``waiting(passed)`` is called each second.
 

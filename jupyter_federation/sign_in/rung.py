@@ -51,6 +51,10 @@ class SignIn(Protocol[T_co]):
         """The application that they sign in to."""
         ...
 
+    def loopback(self, port: int) -> str:
+        """The redirect URI that leads to ``port`` of this machine, as this provider wants it registered."""
+        ...
+
     def address(self, redirect_uri: str) -> str:
         """Where the person's browser begins; in the end the provider sends it to ``redirect_uri``."""
         ...
@@ -58,8 +62,8 @@ class SignIn(Protocol[T_co]):
     def redeem(self, answer: Mapping[str, str]) -> T_co:
         """What the sign-in gives for the query of the redirect.
 
-        Raises LoginFailedError where the answer is not to this sign-in or is a refusal,
-        InvalidTokenError where the token that came is not ours, SourceUnavailableError where the provider is down.
+        Raises LoginFailedError where the answer is not to this sign-in or is a refusal, InvalidTokenError where what
+        came is not ours, SourceUnavailableError where the provider is down.
         """
         ...
 

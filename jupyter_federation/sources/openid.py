@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
@@ -13,19 +12,15 @@ from typing import Any, NoReturn
 from jupyter_federation.errors import (
     FederationError,
     InvalidTokenError,
-    LoginFailedError,
     LoginRequiredError,
     SourceUnavailableError,
 )
-from jupyter_federation.openid.authorization import Authorization, refused
-from jupyter_federation.openid.provider import Provider, RefusedError, Tokens, is_safe, shown
-from jupyter_federation.redaction import Secret
+from jupyter_federation.openid.client import OpenIdClient, RefusedError
+from jupyter_federation.openid.id_token import checked
 from jupyter_federation.sign_in.ladder import Ladder
-from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError
 from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 _PATIENCE = 5.0  # seconds to wait for a renewal that another thread has under way
-_SLOW_DOWN = timedelta(seconds=5)  # RFC 8628, section 3.5
 
 
 def _utc_now() -> datetime:
@@ -56,7 +51,7 @@ class _SignedIn:
 
 
 class OpenIdSource(TokenSource):
-    """Signs in at ``provider`` by way of ``ladder``, and renews the ID token at half its life.
+    """Signs in as ``client`` by way of ``ladder``, and renews the ID token at half its life.
 
     The tokens stay in memory; the refresh token is used by this process alone.  ``longest`` is the time after which the
     person has to sign in again, None: as long as the provider lets them.
@@ -64,13 +59,13 @@ class OpenIdSource(TokenSource):
 
     def __init__(
         self,
-        provider: Provider,
+        client: OpenIdClient,
         ladder: Ladder,
         *,
         longest: timedelta | None = None,
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self._provider = provider
+        self._client = client
         self._ladder = ladder
         self._longest = longest
         self._now = now
@@ -102,9 +97,9 @@ class OpenIdSource(TokenSource):
         if held.owner != os.getpid():
             return ("The sign-in is renewed by the process that this one was forked from.",)
         if held.refresh_gives_none:
-            return (f"{self._provider.issuer} renews no ID token without you: run %federate when it ends.",)
-        gave = f"{self._provider.issuer} gave no refresh token: run %federate when the sign-in ends, or have"
-        return (f"{gave} offline_access allowed for {self._provider.client_id} and asked for (`scopes`).",)
+            return (f"{self._client.issuer} renews no ID token without you: run %federate when it ends.",)
+        gave = f"{self._client.issuer} gave no refresh token: run %federate when the sign-in ends, or have"
+        return (f"{gave} offline_access allowed for {self._client.client_id} and asked for (`scopes`).",)
 
     def token(self) -> IdToken:
         """The ID token, renewed where half of its life is over.
@@ -121,7 +116,7 @@ class OpenIdSource(TokenSource):
             raise self._needs_you("has ended, and there is no refresh token to renew it with")
         if not self._renewing.acquire(timeout=_PATIENCE):
             raise SourceUnavailableError(
-                f"A renewal at {self._provider.issuer} is under way and has not ended.",
+                f"A renewal at {self._client.issuer} is under way and has not ended.",
                 fix="Check the network, then run %federate refresh.",
             )
         try:
@@ -138,10 +133,13 @@ class OpenIdSource(TokenSource):
         return held.token
 
     def login(self, prompt: Prompt) -> IdToken:
-        """Take the person through the ladder; see `Ladder.climb` for what is raised."""
-        sign_in = _OpenIdSignIn(self._provider, self._now)
-        tokens, token = self._ladder.climb(sign_in, prompt)
+        """Take the person through the ladder.
+
+        Raises what `Ladder.climb` raises, and InvalidTokenError where the ID token is not ours.
+        """
+        tokens = self._ladder.climb(self._client.begin(), prompt)
         now = self._now()
+        token = checked(tokens, self._client, now)
         signed_in = _SignedIn(
             token=token,
             received_at=now,
@@ -166,9 +164,9 @@ class OpenIdSource(TokenSource):
             return None
         revoked, end_session_url = False, None
         try:
-            end_session_url = self._provider.end_session_url()
+            end_session_url = self._client.end_session_url()
             if held.refresh_token is not None and held.owner == os.getpid():
-                revoked = self._provider.revoke(held.refresh_token)
+                revoked = self._client.revoke(held.refresh_token)
         except (FederationError, RefusedError):
             pass  # it says so in what it returns: clear must not fail
         return SignedOut(revoked=revoked, end_session_url=end_session_url)
@@ -182,7 +180,7 @@ class OpenIdSource(TokenSource):
         held = self._held
         if held is None:
             raise LoginRequiredError(
-                f"Nobody has signed in at {self._provider.issuer} here.", fix="Run %federate to sign in."
+                f"Nobody has signed in at {self._client.issuer} here.", fix="Run %federate to sign in."
             )
         if self._is_over(held):
             raise self._needs_you("has lasted as long as the policy allows (`max_session_hours`)")
@@ -193,16 +191,16 @@ class OpenIdSource(TokenSource):
     def _renew(self, held: _SignedIn) -> IdToken:
         """The ID token that the refresh token brings; a new refresh token is kept before anything else."""
         try:
-            tokens = self._provider.refresh(held.refresh_token or "")
+            tokens = self._client.refresh(held.refresh_token or "")
         except RefusedError as error:
             refusal = str(error)
         else:
             held = self._replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
             if tokens.id_token is not None:
-                token = _checked(tokens.id_token, self._provider, self._now())
+                token = checked(tokens, self._client, self._now())
                 if token.subject != held.token.subject:  # OpenID Connect Core 1.0, section 12.2
                     raise InvalidTokenError(
-                        f"{self._provider.issuer} renewed the sign-in with somebody else's ID token.",
+                        f"{self._client.issuer} renewed the sign-in with somebody else's ID token.",
                         fix="Run %federate clear, then %federate; if it stays, tell your administrator.",
                     )
                 return self._replace(held, token=token, received_at=self._now(), refresh_gives_none=False).token
@@ -229,82 +227,7 @@ class OpenIdSource(TokenSource):
         return end is not None and end <= self._now()
 
     def _needs_you(self, why: str) -> LoginRequiredError:
-        return LoginRequiredError(
-            f"The sign-in at {self._provider.issuer} {why}.", fix="Run %federate to sign in again."
-        )
-
-
-class _OpenIdSignIn:
-    """One sign-in as the ladder's rungs drive it; gives the tokens with the ID token checked."""
-
-    def __init__(self, provider: Provider, now: Callable[[], datetime]) -> None:
-        self._provider = provider
-        self._now = now
-        self._authorization: Authorization | None = None
-
-    @property
-    def issuer(self) -> str:
-        return self._provider.issuer
-
-    @property
-    def client_id(self) -> str:
-        return self._provider.client_id
-
-    def address(self, redirect_uri: str) -> str:
-        self._authorization = Authorization(self._provider, redirect_uri)
-        return self._authorization.address()
-
-    def redeem(self, answer: Mapping[str, str]) -> tuple[Tokens, IdToken]:
-        request = self._authorization
-        if request is None:
-            raise LoginFailedError("No sign-in is under way.", fix="Run %federate to begin one.")
-        code = request.code(answer)
-        try:
-            tokens = self._provider.redeem_code(code, redirect_uri=request.redirect_uri, verifier=request.verifier)
-        except RefusedError as error:
-            failure = refused(self._provider, error.code, error.description)
-        else:
-            return tokens, _checked(tokens.id_token, self._provider, self._now(), nonce=request.nonce)
-        raise failure
-
-    def device_code(self) -> DeviceCode:
-        try:
-            answer = self._provider.device_authorization()
-        except RefusedError as error:
-            raise OutOfReachError(
-                f"{self.issuer} refuses to sign in by a device code: {error}.", fix="Have it allowed for the client."
-            ) from None
-        if answer is None:
-            raise OutOfReachError(f"{self.issuer} does not sign in by a device code.", fix="Choose another way.")
-        address, complete = (answer.get(name) for name in ("verification_uri", "verification_uri_complete"))
-        code, user_code = answer.get("device_code"), answer.get("user_code")
-        if not (is_safe(address) and isinstance(code, str) and isinstance(user_code, str)):
-            raise OutOfReachError(f"{self.issuer} gives no usable device code.", fix="Choose another way.")
-        return DeviceCode(
-            code=Secret(code),
-            user_code=shown(user_code),
-            address=str(address),
-            complete_address=str(complete) if is_safe(complete) else None,
-            expires_at=_utc_now() + timedelta(seconds=_seconds(answer.get("expires_in"), 600)),
-            interval=timedelta(seconds=_seconds(answer.get("interval"), 5)),
-        )
-
-    def poll(self, device_code: DeviceCode) -> tuple[Tokens, IdToken] | timedelta:
-        try:
-            tokens = self._provider.redeem_device_code(device_code.code)
-        except RefusedError as error:
-            if error.code == "authorization_pending":
-                return timedelta(0)
-            if error.code == "slow_down":
-                return _SLOW_DOWN
-            failure = refused(self._provider, error.code, error.description)
-            if error.code == "expired_token":
-                failure = LoginFailedError(
-                    f"The code expired before it was typed at {self.issuer}.", fix="Run %federate again for a new one."
-                )
-        else:
-            return tokens, _checked(tokens.id_token, self._provider, self._now())
-        raise failure
+        return LoginRequiredError(f"The sign-in at {self._client.issuer} {why}.", fix="Run %federate to sign in again.")
 
 
 def _can_renew(held: _SignedIn) -> bool:
@@ -313,41 +236,3 @@ def _can_renew(held: _SignedIn) -> bool:
 
 def _has_expired(held: _SignedIn, now: datetime) -> bool:
     return held.token.expires_at is None or held.token.expires_at <= now
-
-
-def _checked(raw: str | None, provider: Provider, now: datetime, *, nonce: str | None = None) -> IdToken:
-    """The ID token, if it is ours (OpenID Connect Core 1.0, 3.1.3.7; the signature is left to AWS: see `tokens`)."""
-    if raw is None:
-        raise InvalidTokenError(
-            f"{provider.issuer} gave no ID token.", fix="Leave `openid` among the client's allowed scopes."
-        )
-    token = IdToken.parse(raw)
-    problem = None
-    if not token.is_jwt or token.expires_at is None or token.issued_at is None or token.subject is None:
-        problem = "lacks one of iss, sub, aud, exp and iat"
-    elif token.issuer != provider.issuer:
-        problem = f"names the issuer {shown(token.issuer or 'nobody')}"
-    elif provider.client_id not in token.audience:
-        problem = f"is for the client {shown(', '.join(token.audience) or 'of nobody')}, not for {provider.client_id}"
-    elif token.authorized_party not in (None, provider.client_id) or (
-        token.authorized_party is None and len(token.audience) > 1
-    ):
-        problem = f"was given to {shown(token.authorized_party or 'one of several clients')} (azp)"
-    elif nonce is not None and not _same(token.claims.get("nonce"), nonce):
-        problem = "was made for another sign-in (nonce)"
-    if problem is not None:
-        raise InvalidTokenError(
-            f"The ID token that {provider.issuer} gave {problem}; it was not used.",
-            fix=f"Check `issuer` and `client_id`; if they are right, tell whoever runs {provider.issuer}.",
-        )
-    token.check_time(now)
-    return token
-
-
-def _same(claim: object, nonce: str) -> bool:
-    return isinstance(claim, str) and hmac.compare_digest(claim.encode(), nonce.encode())
-
-
-def _seconds(value: object, default: int) -> int:
-    """A duration that a provider gives, within bounds: it may be absent, or nonsense."""
-    return min(max(value, 1), 3600) if isinstance(value, int) else default

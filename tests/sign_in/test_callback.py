@@ -15,7 +15,6 @@ from jupyter_federation.errors import LoginFailedError, LoginRequiredError
 from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.receiver import Receiver
-from jupyter_federation.sources.openid import _OpenIdSignIn, _utc_now
 
 CALLBACK = "http://127.0.0.1:9/lab-of-ada/jupyter-federation/callback"
 SIGN_IN_CELL = """
@@ -184,7 +183,7 @@ def test_another_state_is_not_delivered_and_the_wait_goes_on(elsewhere, person):
 
 def test_nobody_comes_back(make_source, person, mailbox):
     """The wait shows life and ends; what comes later is not taken."""
-    sign_in = _OpenIdSignIn(make_source()._provider, _utc_now)
+    sign_in = make_source()._client.begin()
     with pytest.raises(LoginFailedError, match=rf"Nobody came back from .* within 2 s.*{CALLBACK}"):
         CallbackRung(mailbox, patience=timedelta(seconds=2.05)).climb(sign_in, person)
     assert (2, [".server"]) == (len(person.waits), left_in(mailbox))

@@ -13,7 +13,7 @@ from jupyter_federation.errors import ConfigurationError, LoginFailedError, Logi
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
-from jupyter_federation.sources.openid import _OpenIdSignIn, _utc_now
+from jupyter_federation.tokens import IdToken
 
 LADDER = {
     "browser": ({}, {}),
@@ -115,7 +115,7 @@ def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person):
 def test_nobody_comes_back_from_the_browser(make_source, person):
     """The wait ends, and shows life until then."""
     rung = browser_rung.BrowserRung(open_browser=lambda address: True, patience=timedelta(seconds=2))
-    sign_in = _OpenIdSignIn(make_source()._provider, None)
+    sign_in = make_source()._client.begin()
     with pytest.raises(LoginFailedError, match=r"Nobody signed in .* within 2 s"):
         rung.climb(sign_in, person)
     assert 2 == len(person.waits)
@@ -173,9 +173,9 @@ def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person
     slow = b'{"error": "slow_down"}'
     provider.inject("token", Fault(response=Response(status=400, body=slow)))
     provider.inject("token", Fault(response=Response(status=503)))
-    sign_in = _OpenIdSignIn(make_source()._provider, _utc_now)
-    _tokens, token = DeviceCodeRung(pause=pauses.append).climb(sign_in, person)
-    assert "ada@example.org" == token.name
+    sign_in = make_source()._client.begin()
+    tokens = DeviceCodeRung(pause=pauses.append).climb(sign_in, person)
+    assert "ada@example.org" == IdToken.parse(tokens.id_token).name
     assert [1.0, 6.0, 12.0] == [sum(pauses[:1]), sum(pauses[1:7]), sum(pauses[7:])]
 
 

@@ -30,11 +30,12 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
-from jupyter_federation.openid.provider import Provider, ProviderSettings, is_safe
+from jupyter_federation.openid.client import is_safe
+from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.profile import Profile
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sign_in.receiver import Receiver
-from jupyter_federation.sources.openid import OpenIdSource, _OpenIdSignIn
+from jupyter_federation.sources.openid import OpenIdSource
 
 
 @pytest.fixture
@@ -127,7 +128,7 @@ def test_google_is_asked_for_offline_access_its_own_way(monkeypatch, provider):
     monkeypatch.setattr(assembly, "GOOGLE", provider.issuer)
     profile = Profile(source="google", client_id="notebook", client_secret="GOCSPX-not-confidential")
     source = assembly.source_of(profile, {}, Policy(max_session_hours=8))
-    settings = source._provider.settings
+    settings = source._client.settings
     assert ("email",) == settings.scopes
     assert {"access_type": "offline", "prompt": "consent"} == settings.parameters
     assert timedelta(hours=8) == source._longest
@@ -313,7 +314,7 @@ def test_a_code_of_another_login_is_refused(make, person, browser):
 
 def test_an_answer_serves_once(make, person):
     """A state that was used is nobody's."""
-    sign_in = _OpenIdSignIn(make()._provider, Clock())
+    sign_in = make()._client.begin()
     redirect = person.redirect_of(sign_in.address("http://127.0.0.1:9/"))
     query = dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(redirect).query))
     sign_in.redeem(query)

@@ -1,0 +1,129 @@
+"""What signs people in at one provider as one application, whatever library speaks for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import urlsplit
+
+from jupyter_federation.errors import LoginFailedError
+from jupyter_federation.redaction import Secret, without_tokens
+from jupyter_federation.sign_in.rung import SignIn
+
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tokens:
+    """What the token endpoint gave; the access token is not kept, because nothing here needs it.
+
+    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.
+    """
+
+    id_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    nonce: str | None = field(default=None, repr=False)
+
+    @classmethod
+    def of(cls, answer: Mapping[str, Any]) -> Tokens:
+        """From a token endpoint's answer (RFC 6749, section 5.1)."""
+        id_token, refresh_token = (answer.get(name) for name in ("id_token", "refresh_token"))
+        return cls(
+            id_token=Secret(id_token) if isinstance(id_token, str) and id_token else None,
+            refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
+        )
+
+
+class RefusedError(Exception):
+    """The provider said no: ``code`` of RFC 6749, section 5.2, and what it adds, both fit to be shown.
+
+    ``fix`` says what to do, where that is known better than for any refusal.
+    """
+
+    def __init__(self, code: str, description: str | None = None, *, fix: str | None = None) -> None:
+        super().__init__(code)
+        self.code = shown(code)
+        self.description = shown(description or "")
+        self.fix = fix
+
+    def __str__(self) -> str:
+        """The code, with the description where there is one."""
+        return f"{self.code} ({self.description})" if self.description else self.code
+
+
+class OpenIdClient(Protocol):
+    """One application at one provider.  Its constructor asks nobody.
+
+    Every call raises SourceUnavailableError where the provider cannot be reached or answers nonsense, and
+    ConfigurationError where what is set is wrong; those that bring something to the provider raise RefusedError where
+    it does not take it.
+    """
+
+    @property
+    def issuer(self) -> str:
+        """Whom the person signs in at; once the provider has been asked, what every token must name exactly."""
+        ...
+
+    @property
+    def client_id(self) -> str:
+        """The application's id."""
+        ...
+
+    def begin(self) -> SignIn[Tokens]:
+        """A sign-in for the ladder; asks nobody yet.  Its ID token is not checked: see `id_token.checked`."""
+        ...
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """New tokens (RFC 6749, section 6); without a new refresh token the one before goes on."""
+        ...
+
+    def revoke(self, refresh_token: str) -> bool:
+        """End the refresh token at the provider; False where it has no way for that."""
+        ...
+
+    def end_session_url(self) -> str | None:
+        """Where a browser ends its session at the provider; it names no token, because it is shown."""
+        ...
+
+
+def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
+    """The provider's no to a sign-in, in its own words."""
+    if error.code == "access_denied" and error.fix is None:
+        why = f": {error.description}" if error.description else ""
+        return LoginFailedError(
+            f"The sign-in at {client.issuer} was cancelled or denied (access_denied){why}.",
+            fix="Run %federate again to try once more.",
+        )
+    if error.code == "expired_token":
+        return LoginFailedError(
+            f"The code expired before it was typed at {client.issuer}.", fix="Run %federate again for a new one."
+        )
+    return LoginFailedError(
+        f"{client.issuer} refused the sign-in: {error}.",
+        fix=error.fix
+        or f"Check `client_id`, `scopes` and the redirect URIs that are registered for {client.client_id}.",
+    )
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is one of this machine."""
+    return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
+
+
+def is_safe(address: object) -> bool:
+    """Whether it is an https address, or an http one of this machine, without anything that a shell would mind."""
+    if not isinstance(address, str) or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", address):  # RFC 3986's characters
+        return False
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address)))
+
+
+def shown(text: str) -> str:
+    """What a provider says, fit to be shown: one line, not long, without anything like a token."""
+    return without_tokens(" ".join(text.split()))[:200]
