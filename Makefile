@@ -37,12 +37,23 @@ chromium:
 		then apt-get update -qq && apt-get install -y -qq chromium; \
 		else echo 'The browser tests need Chromium. Install it: sudo apt-get install chromium'; exit 1; fi
 
+# Installed again only when what is installed has changed.
+tests/certified/node_modules/.installed: tests/certified/package-lock.json
+	@command -v npm >/dev/null || if [ "$$(id -u)" = 0 ]; \
+		then apt-get update -qq && apt-get install -y -qq nodejs npm; \
+		else echo 'The sign-in tests need Node 20 or later, with npm. Install it: sudo apt-get install nodejs npm'; exit 1; fi
+	cd tests/certified && npm ci --loglevel=error --no-audit --no-fund
+	@touch $@
+
+.PHONY: certified
+certified: tests/certified/node_modules/.installed
+
 .PHONY: browser
-browser: setup chromium  ## the tests that drive a real Chromium
+browser: setup chromium certified  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
 .PHONY: test
-test: lint chromium  ## everything: lint, types, tests, the quickstart notebook, the floors
+test: lint chromium certified  ## everything: lint, types, tests, the quickstart notebook, the floors
 	$(BIN)/python -m pytest -m 'not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) floors

@@ -1,0 +1,99 @@
+// A certified OpenID provider (https://openid.net/certification/) for the tests: `node provider.js SETTINGS`.
+//
+// SETTINGS is JSON; certified_provider.py says what stands in it. The issuer comes on stdout once it listens. Into the
+// file `record` goes a line of JSON for each request, with every secret in it: tests look for them elsewhere. It ends with
+// its stdin.
+import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { appendFileSync, readFileSync } from "node:fs";
+import { createServer } from "node:https";
+import { Provider } from "oidc-provider";
+
+const settings = JSON.parse(process.argv[2]);
+const day = 86_400;
+console.info = console.error; // notices are no issuer
+
+function configuration() {
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const entra = settings.tenant !== null;
+  return {
+    clients: [
+      {
+        client_id: settings.client_id,
+        application_type: "native",
+        token_endpoint_auth_method: "none", // public: PKCE is required
+        grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
+        response_types: ["code"],
+        redirect_uris: settings.redirect_uris,
+      },
+    ],
+    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
+    cookies: { keys: [randomBytes(32).toString("hex")] },
+    scopes: ["openid", "offline_access", "profile", "email"],
+    claims: { openid: entra ? ["sub", "tid", "oid", "preferred_username"] : ["sub"], email: ["email"], profile: ["name"] },
+    conformIdTokenClaims: !entra, // Entra's ID tokens hold them, others give them at the userinfo endpoint
+    findAccount: (_context, id) => ({
+      accountId: id,
+      claims: () => ({
+        sub: id,
+        name: id,
+        email: `${id}@example.org`,
+        tid: settings.tenant,
+        oid: "00000000-0000-0000-66f3-3332eca7ea81",
+        preferred_username: `${id}@example.org`,
+      }),
+    }),
+    // Entra gives a refresh token for offline_access without prompt=consent, as OpenID Connect Core 1.0 would have it.
+    ...(entra ? { issueRefreshToken: () => true } : {}),
+    features: {
+      devInteractions: { enabled: true }, // any name and any password
+      deviceFlow: { enabled: true },
+      revocation: { enabled: true },
+      rpInitiatedLogout: { enabled: true },
+    },
+    ttl: {
+      AccessToken: settings.access_token_seconds,
+      IdToken: settings.id_token_seconds,
+      AuthorizationCode: 60,
+      DeviceCode: 600,
+      Grant: day,
+      Interaction: 3600,
+      RefreshToken: day,
+      Session: day,
+    },
+  };
+}
+
+/** What was asked and answered; written before the answer goes out. */
+async function report(context, next) {
+  await next();
+  const { oidc, response, status } = context;
+  appendFileSync(
+    settings.record,
+    `${JSON.stringify({
+      route: oidc?.route ?? null,
+      parameters: { ...oidc?.params, ...oidc?.body },
+      status,
+      location: response.get("location") || null,
+      answer: response.is("json") ? context.body : null,
+    })}\n`,
+  );
+}
+
+const server = createServer({ key: readFileSync(settings.key), cert: readFileSync(settings.certificate) });
+server.listen(settings.port, "127.0.0.1", () => {
+  const issuer = `https://${settings.host}:${server.address().port}${settings.path}`;
+  const provider = new Provider(issuer, configuration());
+  provider.use(report);
+  const handle = provider.callback();
+  server.on("request", (request, answer) => {
+    if (!request.url.startsWith(`${settings.path}/`)) {
+      answer.writeHead(404).end();
+      return;
+    }
+    request.originalUrl = request.url; // what comes before the rest is where the provider is mounted
+    request.url = request.url.slice(settings.path.length);
+    handle(request, answer);
+  });
+  process.stdout.write(`${issuer}\n`);
+});
+process.stdin.on("end", () => process.exit(0)).resume();
