@@ -20,9 +20,13 @@ PACKAGE = Path(jupyter_federation.__file__).parent
 
 
 class JupyterServer:
-    """One process; ``url`` is its base URL, ``log`` the file with all that it says at DEBUG."""
+    """One process; ``url`` is its base URL, ``log`` the file with all that it says at DEBUG.
 
-    def __init__(self, home, name, **environment):
+    ``module`` may be jupyterlab.
+    """
+
+    def __init__(self, home, name, *, module="jupyter_server", **environment):
+        self.home = home
         self.token = secrets.token_hex(16)
         self.log = home / f"{name}.log"
         self.runtime = home / "jupyter_runtime_dir"
@@ -31,7 +35,7 @@ class JupyterServer:
         options = {"ip": "127.0.0.1", "port": 0, "open_browser": False, "base_url": "/lab-of-ada/", "allow_root": True}
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "jupyter_server", "--debug", f"--IdentityProvider.token={self.token}"),
+                *(sys.executable, "-m", module, "--debug", f"--IdentityProvider.token={self.token}"),
                 *(f"--ServerApp.{option}={value}" for option, value in options.items()),
             ],
             env=os.environ | {"PYTHONPATH": str(PACKAGE.parent)} | environment,
@@ -149,10 +153,11 @@ def _shared_home(tmp_path_factory):
     return home
 
 
-def enable(config):
-    """Put the shipped file where an installation has it; other extensions only take time."""
+def enable(config, *, lab=False):
+    """Put the shipped file where an installation has it; other extensions only take time, but for ``lab``."""
     shipped = (PACKAGE / "server" / "jupyter_server_config.json").read_text()
     others = dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False)
+    others["jupyterlab"] = lab
     folder = config / "jupyter_server_config.d"
     folder.mkdir(parents=True)
     (folder / "jupyter_federation.json").write_text(shipped)

@@ -1,0 +1,113 @@
+"""A real Chromium, and the JupyterLab that it drives."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+from servers import JupyterServer, enable, homely
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = (
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+)
+QUIET = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
+
+
+@pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other modules' own
+def chromium():
+    """The browser; a test opens a context of its own in it."""
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def lab(tmp_path_factory, _aws):
+    """JupyterLab with the extension as it is shipped; its kernels reach ``_aws``, have no screen, and log at DEBUG."""
+    home = tmp_path_factory.mktemp("lab-of-ada")
+    config = home / "jupyter_config_dir"
+    enable(config, lab=True)
+    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": QUIET}))
+    profile = home / "ipythondir" / "profile_default"
+    profile.mkdir(parents=True)
+    (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 10\n")
+    variables = {"AWS_ENDPOINT_URL": _aws.url, "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"}
+    without = dict.fromkeys(("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"), "")
+    server = JupyterServer(home, "lab", module="jupyterlab", **homely(home), **variables, **without)
+    try:
+        server.wait()
+        yield server
+    finally:
+        server.stop()
+
+
+class Notebook:
+    """A notebook that is open in a tab; ``directory`` is for what the test keeps of it."""
+
+    def __init__(self, tab, path, directory):
+        self.tab = tab
+        self.path = path
+        self.directory = directory
+
+    def run(self):
+        """Run > Run All Cells."""
+        self.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # before that, it asks for one
+        self.tab.get_by_role("menuitem", name="Run", exact=True).click()
+        self.tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
+
+    def picture(self, name, tab=None):
+        """What the person sees, kept in JF_ARTEFACTS where that names a directory."""
+        folder = Path(os.environ.get("JF_ARTEFACTS") or self.directory)
+        folder.mkdir(parents=True, exist_ok=True)
+        (tab or self.tab).screenshot(path=folder / f"{name}.png")
+
+    def outputs(self, number):
+        """What stands under cell ``number`` (from 0; the source does not count)."""
+        return self.tab.locator(".jp-CodeCell").nth(number).locator(".jp-OutputArea-output")
+
+    def saved(self):
+        """File > Save once all cells have run; the text of the file."""
+        end = time.monotonic() + 20
+        while True:
+            self.tab.keyboard.press("Control+s")
+            text = self.path.read_text()
+            cells = json.loads(text)["cells"]
+            if all(cell.get("execution_count") for cell in cells):
+                return text
+            assert time.monotonic() < end, text
+            time.sleep(0.2)
+
+
+@pytest.fixture
+def open_notebook(lab, chromium, tmp_path):
+    """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab."""
+    context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    name = f"{tmp_path.name}.ipynb"
+
+    def make(*cells):
+        content = nbformat.v4.new_notebook(
+            cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
+            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}},
+        )
+        nbformat.write(content, lab.home / name)
+        tab = context.new_page()
+        tab.goto(f"{lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
+        return Notebook(tab, lab.home / name, tmp_path)
+
+    yield make
+    context.close()
+    for session in json.loads(lab.request("GET", "api/sessions").text):
+        lab.request("DELETE", f"api/sessions/{session['id']}")
