@@ -110,16 +110,16 @@ def whoami() -> CallerIdentity:
 def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatus:  # noqa: FBT001, FBT002 - the contract
     """Drop every identity, or only that of ``profile``; clients that hold it refuse from then on.
 
-    Local: the provider's own session goes on, except where ``sign_out`` can end it too.  With nothing to clear, nothing
-    happens.
+    Local: the provider's own session goes on, except where ``sign_out`` can end it too; that opens the provider's page
+    for it where the kernel runs on your own machine, and always names it.  With nothing to clear, nothing happens.
     """
-    with _errors_without_frames():
+    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
         if not isinstance(sign_out, bool):  # jf.clear("prod") would clear everything
             raise ConfigurationError(
                 "The first argument of jf.clear is `sign_out`, True or False.",
                 fix="To clear one identity, write jf.clear(profile=NAME).",
             )
-        return _kernel.clear(sign_out=sign_out, profile=profile)
+        return _kernel.clear(sign_out=sign_out, profile=profile, prompt=prompt)
 
 
 def clear_federation_to_identity_pool() -> SessionStatus:

@@ -9,7 +9,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -82,6 +82,13 @@ class CallerIdentity:
         printer.text(str(self))
 
 
+def _open_page(address: str) -> bool:
+    """Open ``address`` where that is the person's own browser; whether it went well."""
+    from jupyter_federation.sign_in.browser import browser_is_here, open_browser
+
+    return browser_is_here() and open_browser(address)
+
+
 @dataclass(frozen=True, slots=True)
 class _Identity:
     profile: Profile
@@ -102,10 +109,12 @@ class Federation:
         load_configuration: Callable[[], Configuration] = load,
         make_source: Callable[[Profile, Mapping[str, Any], Policy], TokenSource] = source_of,
         make_exchange: Callable[[Profile], Exchange] = exchange_of,
+        open_page: Callable[[str], bool] = _open_page,
     ) -> None:
         self._load_configuration = load_configuration
         self._make_source = make_source
         self._make_exchange = make_exchange
+        self._open_page = open_page
         self._environment = EnvironmentDelivery()
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
@@ -345,11 +354,14 @@ class Federation:
 
     # Signing out
 
-    def clear(self, *, sign_out: bool = False, profile: str | None = None) -> SessionStatus:
+    def clear(
+        self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
+    ) -> SessionStatus:
         """Drop every identity, or only that of ``profile``; clients that hold it refuse from then on.
 
-        Local, unless ``sign_out`` ends the sign-in at the provider too, as far as it lets one.  Where nothing is signed
-        in, nothing happens.
+        Local, unless ``sign_out`` ends the sign-in at the provider too, as far as it lets one; the page that ends the
+        browser's session there opens where ``prompt`` reaches somebody whose browser is on this machine.  Where nothing
+        is signed in, nothing happens.
         """
         ended = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
         if not ended:
@@ -357,11 +369,16 @@ class Federation:
             return replace(self.status(), happened=nobody)
         happened = "Cleared: clients that held the AWS session refuse from now on."
         remarks = ["What another tool has copied lives until it expires."]
+        pages: tuple[str, ...] = ()
         if sign_out:
-            remarks += dict.fromkeys(map(_how_signed_out, ended))
+            addresses = (each.end_session_url for each in ended if each is not None)
+            pages = tuple(dict.fromkeys(address for address in addresses if address is not None))
+            somebody = prompt is not None and prompt.reaches_somebody
+            opened = [page for page in pages if somebody and self._open_page(page)]
+            remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
         else:
             remarks.append("Your sign-in at the provider goes on.")
-        return replace(self.status(), happened=happened, remarks=tuple(remarks))
+        return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 
     def _clear(self, profile: str | None, *, sign_out: bool) -> list[SignedOut | None]:
         """End what is signed in: what signing out came to, for each identity that was ended."""
@@ -464,12 +481,14 @@ def _by_session(name: str) -> str:
     return f"jf.session({name!r})"
 
 
-def _how_signed_out(ended: SignedOut | None) -> str:
+def _how_signed_out(ended: SignedOut | None, opened: Collection[str]) -> str:
     if ended is None:
         return "The token came from outside the notebook: end the sign-in where it began."
     revoked = "The provider has ended the refresh token. " if ended.revoked else "No refresh token was revoked. "
     if ended.end_session_url is None:
         return f"{revoked}Your browser's session there goes on: sign out on its own page."
+    if ended.end_session_url in opened:
+        return f"{revoked}A page has opened on which your browser's session there ends: {ended.end_session_url}"
     return f"{revoked}Your browser's session there goes on until you open {ended.end_session_url}"
 
 

@@ -35,7 +35,7 @@ _HELP = """\
 %federate status                  how things stand, without asking anybody
 %federate whoami                  who AWS says you are
 %federate refresh                 renew the credentials now
-%federate clear [PROFILE]         sign out, of one identity or all; --sign-out ends the provider's session too
+%federate clear [PROFILE]         sign out, of one identity or all; --sign-out at the provider too
 %federate profiles                the federation profiles and the files they come from
 
 TOKEN, one of

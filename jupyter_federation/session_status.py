@@ -24,8 +24,8 @@ class SessionStatus:
     with it.  Person, account, role and identity are attributes.  Times are UTC.
 
     ``next_try_at`` is when a failed renewal is tried again by itself.  ``beside`` names the further identities
-    (`jf.session`), ``way_back`` what signs in again.  ``remarks`` are sentences for the person, ``happened`` is what
-    the call that returned this status did.
+    (`jf.session`), ``way_back`` what signs in again.  ``remarks`` are sentences for the person, ``pages`` the
+    addresses in them that are theirs to open, ``happened`` is what the call that returned this status did.
     """
 
     credentials: CredentialsState = "none"
@@ -47,6 +47,7 @@ class SessionStatus:
     beside: tuple[str, ...] = ()
     way_back: str = "%federate"
     remarks: tuple[str, ...] = ()
+    pages: tuple[str, ...] = ()
     happened: str | None = None
 
     def to_json(self) -> str:
@@ -65,6 +66,8 @@ class SessionStatus:
         for moment in (self.credentials_expire_at, self.sign_in_expires_at):
             if moment is not None:
                 lines = [line.replace(_moment(moment), _time_tag(moment)) for line in lines]
+        for page in self.pages:
+            lines = [line.replace(html.escape(page, quote=False), _link(page)) for line in lines]
         headline, *rest = lines
         colour = {"valid": "success", "expired": "error", "none": "info"}[self.credentials]
         if self.sign_in == "needs_you" and self.credentials == "valid":
@@ -124,6 +127,10 @@ def _moment(moment: datetime) -> str:
 
 def _time_tag(moment: datetime) -> str:
     return f'<time style="white-space: nowrap" datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_moment(moment)}</time>'
+
+
+def _link(page: str) -> str:
+    return f'<a href="{html.escape(page)}" target="_blank" rel="noopener noreferrer">{html.escape(page)}</a>'
 
 
 def _duration(seconds: int) -> str:

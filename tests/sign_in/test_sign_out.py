@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import webbrowser
+
+import pytest
+
 import jupyter_federation as jf
+from jupyter_federation import federation
 from jupyter_federation.demo.loopback import Fault
 
 
@@ -23,6 +28,52 @@ def test_clear_with_sign_out_revokes_and_names_the_last_page(kernel, person, pro
     assert 1 == provider.count("revoke")
     assert all(grant.revoked for grant in provider._grants.values())
     assert "There was nothing to clear." == jf.clear(sign_out=True).happened
+
+
+def test_the_last_page_opens_where_the_browser_is(kernel, person, provider):
+    """Once the tokens are gone; its address is said all the same, as a link where there are links."""
+    opened = []
+    kernel._open_page = lambda address: not opened.append(address)
+    kernel.federate(prompt=person)
+    status = kernel.clear(sign_out=True, prompt=person)
+    page = f"{provider.issuer}/end_session?client_id=notebook"
+    assert [page] == opened
+    assert f"A page has opened on which your browser's session there ends: {page}" in str(status)
+    assert f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>' in status._repr_html_()
+
+
+def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, provider):
+    """No browser is here, or it did not start."""
+    kernel._open_page = lambda address: False
+    kernel.federate(prompt=person)
+    status = kernel.clear(sign_out=True, prompt=person)
+    assert f"goes on until you open {provider.issuer}/end_session" in str(status)
+    assert "<a href=" in status._repr_html_()
+
+
+@pytest.mark.parametrize("way", ["nobody is there", "without a question", "no sign-out"])
+def test_no_page_opens_where_nobody_would_see_it(kernel, person, provider, way):
+    """A scheduled notebook on somebody's desktop opens no window, and a plain clear none anywhere."""
+    opened = []
+    kernel._open_page = lambda address: not opened.append(address)
+    kernel.federate(prompt=person)
+    person.reaches_somebody = way != "nobody is there"
+    kernel.clear(sign_out=way != "no sign-out", prompt=None if way == "without a question" else person)
+    assert [] == opened
+
+
+@pytest.mark.parametrize("hub", [False, True])
+def test_the_rule_for_the_last_page_is_that_of_the_first(monkeypatch, hub):
+    """On a hub the kernel's browser is nobody's."""
+    opened = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "open", lambda address: not opened.append(address))
+    if hub:
+        monkeypatch.setenv("JUPYTERHUB_USER", "ada")
+    else:
+        monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
+    assert federation._open_page("https://login.example.org/logout") is not hub
+    assert len(opened) == (not hub)
 
 
 def test_a_provider_that_is_down_keeps_nobody_signed_in_here(kernel, person, provider):
