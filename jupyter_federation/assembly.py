@@ -67,13 +67,15 @@ def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
     manner = Manner(
         no_browser=bool(profile.no_browser),
         use_device_code=bool(profile.use_device_code),
+        token_prompt=bool(profile.token_prompt),
         redirect_ports=profile.redirect_port or (),
         allowed=policy.allowed_sign_in,
         allowed_by=policy.origins.get("allowed_sign_in", "the policy"),
     )
     hours = policy.max_session_hours
     longest = None if hours is None else timedelta(hours=hours)
-    return OpenIdSource(Provider(provider), Ladder(manner), longest=longest)
+    line = "%federate" if profile.name is None else f"%federate {profile.name}"
+    return OpenIdSource(Provider(provider), Ladder(manner, line=line), longest=longest)
 
 
 def exchange_of(profile: Profile) -> Exchange:

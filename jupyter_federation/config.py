@@ -25,7 +25,7 @@ from jupyter_core import paths
 
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.options import Option, did_you_mean, option, options_of, read_option, with_settings
-from jupyter_federation.profile import OPTIONS, Profile, check_complete, overlay
+from jupyter_federation.profile import OPTIONS, SIGN_INS, Profile, check_complete, overlay
 from jupyter_federation.redaction import without_tokens
 
 __all__ = ["SUBCOMMANDS", "Configuration", "Policy", "Profile", "load", "same_sign_in"]
@@ -37,7 +37,7 @@ _Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
 
 _NAME = "jupyter_federation_config"
 # How, not as whom: a lock leaves these free.
-_MANNER: dict[str, Any] = dict.fromkeys(("no_browser", "use_device_code", "redirect_port"))
+_MANNER: dict[str, Any] = dict.fromkeys(("no_browser", "use_device_code", "token_prompt", "redirect_port"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -51,7 +51,7 @@ class Policy:
         bounds=(1, 12),
     )
     allowed_sign_in: tuple[str, ...] | None = option(
-        "The ways to sign in.", "list", choices=("browser", "paste", "device-code")
+        "The ways to sign in.", "list", choices=("browser", "paste", "device-code", "token")
     )
     endpoint: bool | None = option("Whether other tools may use the loopback endpoint.", "flag")
     export: bool | None = option("Whether credentials may be exported.", "flag")
@@ -89,12 +89,13 @@ class Configuration:
         Without a name, options that say what takes the token (``identity_pool_id`` or ``role_arn``) stand alone, and
         any others are laid over the default profile.  Raises ConfigurationError.
         """
-        given = {
+        typed = {
             key: read_option(OPTIONS, key, value, where="The command")
             for key, value in options.items()
             if value is not None
         }
-        base = self._base(name, given)
+        base = self._base(name, typed)
+        given = _with_pasted_token(base, typed)
         changed = [key for key, value in given.items() if getattr(base, key) != value and key not in _MANNER]
         if base.locked_by and changed:
             raise ConfigurationError(
@@ -151,6 +152,19 @@ class Configuration:
                 f"({self.policy.origins['max_session_hours']}).",
                 fix=f"Ask for {hours * 3600} seconds at most.",
             )
+
+
+def _with_pasted_token(base: Profile, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """``given``, where ``token_prompt`` is more than a manner of signing in: a source of its own."""
+    source = given.get("source", base.source)
+    if not given.get("token_prompt") or source in SIGN_INS:
+        return given
+    if given.get("source", "prompt") != "prompt":
+        raise ConfigurationError(
+            f"The command says `source: {source}` and `token_prompt`: the token comes in from one of them.",
+            fix="Keep one of the two.",
+        )
+    return {**{key: value for key, value in given.items() if key != "token_prompt"}, "source": "prompt"}
 
 
 def load(directories: Iterable[str | Path] | None = None) -> Configuration:

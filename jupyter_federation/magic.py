@@ -25,7 +25,6 @@ _TOKEN_OPTIONS = {
     "--token-file": ("file", "path"),
     "--token-env": ("env", "variable"),
     "--token-var": ("var", "variable"),
-    "--token-prompt": ("prompt", None),
 }
 _HELP = """\
 %federate                         sign in with the default federation profile
@@ -42,7 +41,7 @@ TOKEN, one of
   --token-file PATH               a file that holds it, read again at each renewal
   --token-env NAME                an environment variable
   --token-var NAME                a Python variable: a string, or a callable that gives a fresh one
-  --token-prompt                  asks for it, hidden
+  --token-prompt                  asks for it, hidden; a profile that signs in itself keeps its issuer and checks it
 TARGET, one of
   --identity-pool-id POOL         a Cognito identity pool
   --role-arn ARN                  a role, by AWS STS
@@ -241,10 +240,11 @@ def _parse(words: deque[str]) -> dict[str, Any]:
                 f"%federate has no option {name}.", fix=did_you_mean(name, keys) or "%federate --help lists them all."
             )
         source, key = _TOKEN_OPTIONS.get(name, (None, keys[name]))
-        if key is None or OPTIONS[key].kind == "flag":
+        said: dict[str, Any]
+        if OPTIONS[key].kind == "flag":
             if equals:
                 raise ConfigurationError(f"{name} takes no value.", fix=f"Write {name} alone.")
-            said: dict[str, Any] = {} if key is None else {key: True}
+            said = {key: True}
         else:
             said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind in {"list", "integers"})}
         if source is not None:
@@ -267,7 +267,7 @@ def _value(name: str, words: deque[str], *, several: bool) -> str | list[str]:
     return values if several else values[0]
 
 
-def _keys() -> dict[str, str | None]:
+def _keys() -> dict[str, str]:
     """Every option as it is typed, with its key."""
     from jupyter_federation.profile import OPTIONS
 
@@ -297,5 +297,5 @@ def _help() -> str:
     return _HELP + "".join(
         f"  --{key.replace('_', '-')}: {option.help} ({option.expects})\n"
         for key, option in OPTIONS.items()
-        if key not in {"source", "path", "variable", "identity_pool_id", "role_arn"}  # stand above
+        if key not in {"source", "path", "variable", "token_prompt", "identity_pool_id", "role_arn"}  # stand above
     )

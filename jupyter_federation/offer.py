@@ -11,32 +11,35 @@ from datetime import datetime
 class Offer:
     """An invitation to sign in.
 
-    ``steps`` are sentences.  ``address`` is where the browser goes; ``code`` is what is typed there, where something
-    is.  ``until`` says when the offer ends (UTC), None where it ends with the cell.
+    ``steps`` are sentences.  ``address`` is where the browser goes, None where the person needs none from here;
+    ``code`` is what is typed there, where something is.  ``until`` says when the offer ends (UTC), None where it ends
+    with the cell.
     """
 
     issuer: str
     client_id: str
     steps: tuple[str, ...]
-    address: str
+    address: str | None = None
     code: str | None = None
     until: datetime | None = None
 
     @property
     def text(self) -> str:
         """Complete by itself."""
+        address = () if self.address is None else (self.address,)
         code = () if self.code is None else (f"The code is {self.code}",)
-        return "\n".join((self._headline, *self.steps, self.address, *code, self._end))
+        return "\n".join((self._headline, *self.steps, *address, *code, self._end))
 
     @property
     def html(self) -> str:
         """A link that opens the window, and the code with a button that copies it."""
-        link = (
-            f'<a href="{html.escape(self.address)}" target="_blank" rel="noopener noreferrer" '
-            'style="display: inline-block; padding: 4px 12px; border: 1px solid currentColor; border-radius: 4px">'
-            "Open the sign-in page</a>"
-        )
-        code = ""
+        link = code = ""
+        if self.address is not None:
+            link = (
+                f'<div style="margin: 8px 0"><a href="{html.escape(self.address)}" target="_blank" '
+                'rel="noopener noreferrer" style="display: inline-block; padding: 4px 12px; border: 1px solid '
+                'currentColor; border-radius: 4px">Open the sign-in page</a></div>'
+            )
         if self.code is not None:
             shown = html.escape(self.code)
             code = (
@@ -47,7 +50,7 @@ class Offer:
         return (
             '<div class="jf-offer" style="padding: 4px 12px">'
             f"<strong>{html.escape(self._headline)}</strong>{said}"
-            f'<div style="margin: 8px 0">{link}</div>{code}<div>{html.escape(self._end)}</div></div>'
+            f"{link}{code}<div>{html.escape(self._end)}</div></div>"
         )
 
     @property

@@ -15,8 +15,8 @@ from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange.providers import PROVIDERS
 from jupyter_federation.options import Option, option, options_of, with_settings
 
-_SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
-_SOURCES = (*_SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
+SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
+_SOURCES = (*SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
 _WORD: dict[str, Any] = {"expects": "text without white space", "pattern": r"\S+"}
 _PATH: dict[str, Any] = {"expects": "a path", "pattern": r"[^\0]+"}
 _URL: dict[str, Any] = {
@@ -55,7 +55,7 @@ class Profile:
         "The OpenID provider's issuer.", **_URL, sources=("oidc", "cognito-user-pool"), required=True
     )
     client_id: str | None = option(
-        "The application's id, as it is registered with the provider.", **_WORD, sources=_SIGN_INS, required=True
+        "The application's id, as it is registered with the provider.", **_WORD, sources=SIGN_INS, required=True
     )
     client_secret: str | None = option(
         "A Google desktop client's, which Google documents as not confidential.",
@@ -68,19 +68,20 @@ class Profile:
         "list",
         expects="a list of scopes",
         pattern=r"\S+",
-        sources=_SIGN_INS,
+        sources=SIGN_INS,
     )
     redirect_port: tuple[int, ...] | None = option(
         "The loopback port that the provider redirects to; of several, the first that is free.",
         "integers",
         expects="a port from 1 to 65535, or a list of them",
         bounds=(1, 65_535),
-        sources=_SIGN_INS,
+        sources=SIGN_INS,
     )
-    no_browser: bool | None = option("Show the sign-in's address and open no browser.", "flag", sources=_SIGN_INS)
-    use_device_code: bool | None = option("Sign in by a code typed on another device.", "flag", sources=_SIGN_INS)
+    no_browser: bool | None = option("Show the sign-in's address and open no browser.", "flag", sources=SIGN_INS)
+    use_device_code: bool | None = option("Sign in by a code typed on another device.", "flag", sources=SIGN_INS)
+    token_prompt: bool | None = option("Ask for an ID token of the provider's, hidden.", "flag", sources=SIGN_INS)
     ca_bundle: str | None = option(
-        "The certificates to trust for the provider (PEM).", **_PATH, sources=(*_SIGN_INS, "jupyterhub")
+        "The certificates to trust for the provider (PEM).", **_PATH, sources=(*SIGN_INS, "jupyterhub")
     )
 
     provider: str | None = option(

@@ -26,7 +26,9 @@ class Person:
         self.addresses = []  # that were opened
         self.redirects = []  # the last pages' addresses
         self.pages = []  # their text
+        self.offers = []
         self.shown = []
+        self.brings = None  # the token that they paste where one is asked for
         self.waits = []
         self.questions = []
         self.paste = lambda redirect: redirect
@@ -63,6 +65,7 @@ class Person:
     # What a notebook asks
 
     def show(self, offer):
+        self.offers.append(offer)
         self.shown.append((offer.text, offer.html))
         self.read(offer.text)
         if offer.code is not None:
@@ -70,7 +73,7 @@ class Person:
 
     def type_code(self, text):
         """Type the code that is shown into the page that is named."""
-        page = next(line for line in text.splitlines() if line.startswith("http"))
+        page = self.offers[-1].address
         code = text.partition("The code is ")[2].splitlines()[0]
         self.browser.open(page.partition("?")[0], user_code=code, user=self.user)
 
@@ -78,7 +81,9 @@ class Person:
         self.questions.append(question)
         if not self.reaches_somebody:
             raise LoginRequiredError("Nobody is here.", fix="Use --token-file.")
-        address = next(line for line in self.shown[-1][0].splitlines() if line.startswith("http"))
+        address = self.offers[-1].address
+        if address is None:
+            return Secret(self.brings)
         self.addresses.append(address)
         return Secret(self.paste(self.redirect_of(address)))
 

@@ -398,6 +398,40 @@ def test_options_cannot_change_a_locked_profile_but_for_the_manner_of_signing_in
     assert (True, (8400,)) == (profile.no_browser, profile.redirect_port)
 
 
+SIGN_IN = {"source": "oidc", "issuer": "https://login.example.org", "client_id": "abc", "identity_pool_id": POOL}
+
+
+def test_a_pasted_token_keeps_a_source_that_signs_in_itself(write, load):
+    """With its issuer and its checks: how, not as whom, so a lock leaves it free."""
+    write("system", profiles={"research": {**SIGN_IN, "locked": True}})
+    plain, pasted = load().profile("research"), load().profile("research", token_prompt=True)
+    assert ("oidc", SIGN_IN["issuer"], True) == (pasted.source, pasted.issuer, pasted.token_prompt)
+    assert config.same_sign_in(plain, pasted)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("other", {}),
+        (None, {"role_arn": ROLE, "region": "eu-west-1"}),
+        ("other", {"source": "prompt"}),
+        ("research", {"source": "prompt"}),
+    ],
+)
+def test_a_pasted_token_is_the_source_anywhere_else(write, load, name, options):
+    """Over a profile that brings its token another way, without a profile, or where the command says so."""
+    write("user", profiles={"research": SIGN_IN, "other": {**FILE, "identity_pool_id": POOL}})
+    profile = load().profile(name, token_prompt=True, **options)
+    assert ("prompt", None, None) == (profile.source, profile.path, profile.issuer)
+    assert profile.token_prompt is None
+
+
+def test_a_pasted_token_and_another_source_are_one_too_many(load):
+    """The command says twice where the token comes from."""
+    with pytest.raises(ConfigurationError, match=r"`source: file` and `token_prompt`.*Keep one of the two"):
+        load().profile(**FILE, token_prompt=True)
+
+
 def test_the_policy_bounds_the_life_of_a_roles_credentials(write, load):
     """The error names the file that says so."""
     file = write("system", policy={"max_session_hours": 2})

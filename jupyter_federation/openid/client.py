@@ -19,12 +19,14 @@ _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 class Tokens:
     """What the token endpoint gave; the access token is not kept, because nothing here needs it.
 
-    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.
+    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.  ``brought`` tells that the ID
+    token came from the person, and not from the provider.
     """
 
     id_token: str | None = field(default=None, repr=False)
     refresh_token: str | None = field(default=None, repr=False)
     nonce: str | None = field(default=None, repr=False)
+    brought: bool = False
 
     @classmethod
     def of(cls, answer: Mapping[str, Any]) -> Tokens:

@@ -36,6 +36,11 @@ def checked(tokens: Tokens, client: OpenIdClient, now: datetime) -> IdToken:
         problem = f"was given to {shown(token.authorized_party or 'one of several clients')} (azp)"
     elif tokens.nonce is not None and not _same(token.claims.get("nonce"), tokens.nonce):
         problem = "was made for another sign-in (nonce)"
+    if problem is not None and tokens.brought:
+        raise InvalidTokenError(
+            f"The token that was pasted {problem}; it was not used.",
+            fix=f"Paste the ID token (id_token) that {client.issuer} makes for the application {client.client_id}.",
+        )
     if problem is not None:
         raise InvalidTokenError(
             f"The ID token that {client.issuer} gave {problem}; it was not used.",

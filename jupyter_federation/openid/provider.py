@@ -17,6 +17,7 @@ from jupyter_federation.openid.client import RefusedError, Tokens, refused, show
 from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.device import SLOW_DOWN, device_code
 from jupyter_federation.openid.discovery import Endpoints
+from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
 
 T = TypeVar("T")
@@ -208,6 +209,9 @@ class _SignIn:
         else:
             return replace(tokens, nonce=request.nonce)
         raise failure
+
+    def bring(self, token: str) -> Tokens:
+        return Tokens(id_token=Secret(token), brought=True)
 
     def device_code(self) -> DeviceCode:
         try:

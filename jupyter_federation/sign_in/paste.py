@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.receiver import HOST
+from jupyter_federation.sign_in.receiver import HOST, taken
 from jupyter_federation.sign_in.rung import SignIn, masked
 from jupyter_federation.tokens import Prompt
 
@@ -24,12 +24,13 @@ class PasteRung:
     name = "paste"
     option = "--no-browser"
 
-    def __init__(self, ports: Sequence[int] = ()) -> None:
+    def __init__(self, ports: Sequence[int] = (), *, browser_is_here: bool = False) -> None:
         self._ports = ports
+        self._browser_is_here = browser_is_here
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
-        with _silent_port(self._ports) as port:
+        with _silent_port(self._ports, browser_is_here=self._browser_is_here) as port:
             redirect_uri = sign_in.loopback(port)
             offer = Offer(
                 issuer=sign_in.issuer,
@@ -59,11 +60,23 @@ def _query(pasted: str, redirect_uri: str) -> dict[str, str]:
     return answer
 
 
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.settimeout(1)
+        return probe.connect_ex((HOST, port)) == 0
+
+
 @contextlib.contextmanager
-def _silent_port(ports: Sequence[int]) -> Iterator[int]:
-    """A loopback port on which nothing listens: the first of ``ports``, or one that is held free meanwhile."""
+def _silent_port(ports: Sequence[int], *, browser_is_here: bool) -> Iterator[int]:
+    """A loopback port on which nothing listens: the first such of ``ports``, or one that is held free meanwhile.
+
+    Where the browser is elsewhere it is the first of them: what listens on this machine does not matter then.
+    """
     if ports:
-        yield ports[0]
+        port = next((port for port in ports if not (browser_is_here and _is_taken(port))), None)
+        if port is None:  # another notebook's receiver, as a rule: it would get our answer
+            raise taken(ports)
+        yield port
         return
     with socket.socket() as held:
         held.bind((HOST, 0))  # without listen(): the browser is refused, and nobody else can take it

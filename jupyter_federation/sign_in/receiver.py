@@ -139,8 +139,20 @@ def _listen(ports: Sequence[int]) -> _Server:
     for port in ports or (0,):
         with contextlib.suppress(OSError):
             return _Server(port)
-    which = f"port {' or '.join(map(str, ports))}" if ports else "a port"
-    raise OutOfReachError(
-        f"Nothing can listen on {which} of {HOST} for the browser's answer.",
-        fix="End what listens there, or register and name another one (`--redirect-port PORT`).",
+    raise taken(ports)
+
+
+def taken(ports: Sequence[int]) -> OutOfReachError:
+    """What is said where none of ``ports`` is free for the browser's answer."""
+    if not ports:
+        return OutOfReachError(
+            f"Nothing can listen on {HOST} for the browser's answer.",
+            fix="Close what holds many ports, or sign in another way.",
+        )
+    several = len(ports) > 1
+    return OutOfReachError(
+        f"The browser's answer cannot come to port {' or '.join(map(str, ports))} of {HOST}: "
+        f"{'they are' if several else 'it is'} taken, or not to be had.",
+        fix="End what listens there (often another notebook that waits for a sign-in), or register and name another "
+        "port: `--redirect-port PORT`.",
     )

@@ -67,6 +67,10 @@ class SignIn(Protocol[T_co]):
         """
         ...
 
+    def bring(self, token: str) -> T_co:
+        """What the sign-in gives for an ID token that the person brings.  Asks nobody, as far as that is possible."""
+        ...
+
     def device_code(self) -> DeviceCode:
         """Begin the sign-in by a code.  Raises OutOfReachError where the provider has no such way."""
         ...

@@ -41,6 +41,7 @@ class _SignedIn:
     owner: int
     refresh_token: str | None = field(default=None, repr=False)
     refresh_gives_none: bool = False  # the provider's refresh answers hold no ID token
+    brought: bool = False  # by the person, who therefore knows that nothing renews it
     refused: str | None = None
 
     @property
@@ -92,7 +93,7 @@ class OpenIdSource(TokenSource):
     def remarks(self) -> tuple[str, ...]:
         """Why the sign-in cannot be renewed, where it cannot."""
         held = self._held
-        if held is None or _can_renew(held) or held.refused is not None:
+        if held is None or _can_renew(held) or held.refused is not None or held.brought:
             return ()
         if held.owner != os.getpid():
             return ("The sign-in is renewed by the process that this one was forked from.",)
@@ -146,6 +147,7 @@ class OpenIdSource(TokenSource):
             signed_in_at=now,
             owner=os.getpid(),
             refresh_token=tokens.refresh_token,
+            brought=tokens.brought,
         )
         with self._lock:
             self._held = signed_in

@@ -36,12 +36,15 @@ def make_source(provider, person):
         client_id="notebook",
         scopes=None,
         mailbox=None,
+        line="%federate",
         **manner,
     ):
         settings = ProviderSettings(
             issuer=issuer or provider.issuer, client_id=client_id, ca_bundle=ca_bundle, scopes=scopes
         )
-        ladder = Ladder(Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox)
+        ladder = Ladder(
+            Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox, line=line
+        )
         return OpenIdSource(Provider(settings), ladder, longest=longest)
 
     return make
@@ -67,6 +70,7 @@ def kernel(aws_environment, role, provider, make_source, monkeypatch):
         chosen = {
             "no_browser": bool(profile.no_browser),
             "use_device_code": bool(profile.use_device_code),
+            "token_prompt": bool(profile.token_prompt),
             "allowed": policy.allowed_sign_in,
         }
         source = make_source(**(chosen | made.options))

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta, timezone
 
 import boto3
 import pytest
 
 from jupyter_federation.demo.loopback import Fault, Response
-from jupyter_federation.errors import ConfigurationError, LoginFailedError, LoginRequiredError
+from jupyter_federation.errors import ConfigurationError, InvalidTokenError, LoginFailedError, LoginRequiredError
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
+from jupyter_federation.sign_in.receiver import taken
 from jupyter_federation.tokens import IdToken
 
 LADDER = {
@@ -74,12 +75,43 @@ def test_without_a_person_no_browser_is_opened_either(kernel, person, provider):
     assert [] == person.redirects == provider.calls
 
 
-def test_a_taken_port_leads_to_the_next_rung(kernel, person):
-    """A rung that cannot begin gives way by itself."""
-    with browser_rung.Receiver() as other:
-        kernel.options = {"redirect_ports": (other.port,)}
+def test_taken_ports_lead_to_the_next_rung_with_the_reason(kernel, person, provider):
+    """Not to the paste: another notebook would get its answer.  The person reads which ports, and what to do."""
+    provider.device_interval = 1
+    with browser_rung.Receiver() as one, browser_rung.Receiver() as two:
+        kernel.options = {"redirect_ports": (one.port, two.port)}
         assert "valid" == kernel.federate(prompt=person).credentials
-    assert len(person.questions) == 1
+    text, html = person.shown[0]
+    assert text.count(f"cannot come to port {one.port} or {two.port} of 127.0.0.1: they are taken") == 2
+    assert "often another notebook that waits for a sign-in" in html
+    assert "--redirect-port PORT" in text
+    assert "The code is " in text
+    assert [] == person.questions == person.redirects
+
+
+def test_of_several_ports_the_paste_takes_one_on_which_nothing_listens(kernel, person):
+    """Or another notebook's sign-in would meet ours."""
+    with browser_rung.Receiver() as one, browser_rung.Receiver() as two:
+        free = two.port
+        two.__exit__(None, None, None)
+        kernel.options = {"redirect_ports": (one.port, free)}
+        kernel.federate(prompt=person, no_browser=True)
+    assert f"127.0.0.1:{free}/" in person.redirects[0]
+
+
+def test_what_listens_beside_the_kernel_is_nothing_to_a_browser_elsewhere(kernel, person):
+    """The port in the pasted address is that of the browser's machine."""
+    with browser_rung.Receiver() as other:
+        kernel.options = {"here": False, "redirect_ports": (other.port,)}
+        person.follow = lambda redirect: None
+        assert "valid" == kernel.federate(prompt=person, no_browser=True).credentials
+    assert f"127.0.0.1:{other.port}/" in person.redirects[0]
+
+
+def test_without_a_port_to_be_had_it_is_said_so():
+    """No number is to blame then."""
+    assert "Nothing can listen on 127.0.0.1" in str(taken(()))
+    assert "port 80 of 127.0.0.1: it is taken, or not to be had" in str(taken((80,)))
 
 
 def test_of_several_ports_the_first_that_is_free_is_taken(kernel, person):
@@ -97,19 +129,95 @@ def test_the_policy_decides_which_rungs_exist(kernel, person):
     kernel.options = {"allowed": ("browser",), "allowed_by": "/etc/jupyter/policy.json"}
     with pytest.raises(ConfigurationError, match=r"by browser alone \(/etc/jupyter/policy.json\)"):
         kernel.federate(prompt=person, use_device_code=True)
-    with pytest.raises(ConfigurationError, match="paste or device-code"):
+    with pytest.raises(ConfigurationError, match=r"paste or device-code or token.*Leave --no-browser"):
         kernel.federate(prompt=person, no_browser=True)
+    with pytest.raises(ConfigurationError, match="what is left here is token"):
+        kernel.federate(prompt=person, token_prompt=True)
     assert "valid" == kernel.federate(prompt=person).credentials
 
 
-def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person):
-    """Paste after the browser, the device code where the policy leaves that out."""
-    person.user = ""
-    with pytest.raises(LoginFailedError, match=r"access_denied.*%federate --no-browser"):
-        kernel.federate(prompt=person)
-    kernel.options = {"allowed": ("browser", "device-code")}
-    with pytest.raises(LoginFailedError, match=r"access_denied.*%federate --use-device-code"):
-        kernel.federate(prompt=person)
+FAILING = {  # how it was tried, what the policy allows, and what is offered next
+    "browser": ({}, None, "%federate research --no-browser."),
+    "browser, without the paste": ({}, ("browser", "device-code"), "%federate research --use-device-code."),
+    "browser, the token left": ({}, ("browser", "token"), "%federate research --token-prompt."),
+    "browser alone": ({}, ("browser",), None),
+    "paste": ({"no_browser": True}, None, "%federate research --use-device-code."),
+    "device code": ({"use_device_code": True}, None, "%federate research --token-prompt."),
+    "token": ({"token_prompt": True}, None, None),
+}
+
+
+@pytest.mark.parametrize("way", FAILING)
+def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person, provider, way):
+    """As a line that can be typed, with the profile's name in it; the last has nothing to offer."""
+    manner, allowed, offered = FAILING[way]
+    provider.device_interval, person.user, person.brings = 1, "", " "
+    kernel.options = {"allowed": allowed, "line": "%federate research"}
+    with pytest.raises(LoginFailedError, match="access_denied" if way != "token" else "No token was pasted") as failed:
+        kernel.federate(prompt=person, **manner)
+    assert failed.value.fix.partition(" Or another way: ")[2] == (offered or "")
+
+
+def test_a_token_that_is_pasted_signs_in_at_the_profile_s_provider(kernel, person, provider, aws):
+    """It is asked for as a secret, costs no token request, and is not renewable, which is said once."""
+    person.brings = f"  {provider.id_token('ada')}\n"
+    status = kernel.federate(prompt=person, token_prompt=True)
+    boto3.client("sts").get_caller_identity()
+    assert ("valid", "not_renewable", provider.issuer) == (status.credentials, status.sign_in, status.provider)
+    assert (0, 1) == (provider.count("token"), aws.count("AssumeRoleWithWebIdentity"))
+    assert ["Paste the token (it is neither shown nor saved): "] == person.questions
+    assert ["nothing renews it" in line for line in str(status).splitlines()].count(True) == 1
+    assert "gave no refresh token" not in str(status)
+    assert None is kernel.sources[0]._held.refresh_token
+    text, html = person.shown[0]
+    assert all(said in text and said in html for said in (provider.issuer, "notebook", "Nothing renews it"))
+    assert "<a " not in html
+
+
+PASTED = {
+    "another issuer's": ({"iss": "https://elsewhere.example"}, "names the issuer https://elsewhere.example"),
+    "another client's": ({"aud": "other"}, "is for the client other, not for notebook"),
+    "given to another": ({"azp": "other"}, r"was given to other \(azp\)"),
+    "of several": ({"aud": ["notebook", "other"]}, r"one of several clients \(azp\)"),
+    "expired": ({"exp": 1_700_000_000}, "expired at 2023-11-14"),
+    "of the future": ({"iat": int(time.time()) + 3600}, "minutes in this machine's future"),
+    "without a time": ({"iat": None}, "lacks one of iss, sub, aud, exp and iat"),
+}
+
+
+@pytest.mark.parametrize("case", PASTED)
+def test_a_token_that_is_pasted_gets_the_checks_of_any(make_source, person, provider, case):
+    """Nothing is held afterwards, and the blame is where it belongs: on what was pasted."""
+    claims, said = PASTED[case]
+    person.brings = provider.id_token("ada", **claims)
+    source = make_source(token_prompt=True)
+    with pytest.raises(InvalidTokenError, match=said) as refused:
+        source.login(person)
+    assert "gave" not in str(refused.value)
+    assert None is source._held
+
+
+def test_a_pasted_token_has_no_nonce_to_match(make_source, person, provider):
+    """It belongs to whatever sign-in it was made for; one that has a nonce is as good."""
+    person.brings = provider.id_token("ada", nonce="of somewhere else")
+    assert "ada@example.org" == make_source(token_prompt=True).login(person).name
+
+
+def test_what_is_pasted_and_is_no_id_token_is_refused_without_being_shown(make_source, person):
+    """An access token that names nobody cannot be checked."""
+    person.brings = "opaque-access-token"
+    with pytest.raises(InvalidTokenError, match="The token that was pasted lacks") as refused:
+        make_source(token_prompt=True).login(person)
+    assert "opaque" not in str(refused.value)
+    assert "Paste the ID token" in refused.value.fix
+
+
+def test_a_pasted_token_lasts_no_longer_than_the_policy_lets_it(make_source, person, provider):
+    """max_session_hours counts from the sign-in, however it was done."""
+    person.brings = provider.id_token("ada", lifetime=timedelta(hours=9))
+    source = make_source(token_prompt=True, longest=timedelta(hours=1))
+    source.login(person)
+    assert timedelta(minutes=59) < source.renew_at - datetime.now(timezone.utc) <= timedelta(hours=1)
 
 
 def test_nobody_comes_back_from_the_browser(make_source, person):
@@ -179,11 +287,12 @@ def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person
     assert [1.0, 6.0, 12.0] == [sum(pauses[:1]), sum(pauses[1:7]), sum(pauses[7:])]
 
 
-def test_the_way_in_is_not_part_of_the_identity(kernel, person, provider):
-    """Signed in by pasting, a plain %federate changes nothing and asks nobody."""
+@pytest.mark.parametrize("other", [{}, {"use_device_code": True}, {"token_prompt": True}])
+def test_the_way_in_is_not_part_of_the_identity(kernel, person, provider, other):
+    """Signed in by pasting, a %federate that would do it otherwise changes nothing and asks nobody."""
     kernel.federate(prompt=person, no_browser=True)
     calls = len(provider.calls)
-    assert "Already signed in" in kernel.federate(prompt=person).happened
+    assert "Already signed in" in kernel.federate(prompt=person, **other).happened
     assert (calls, 1) == (len(provider.calls), len(person.shown))
 
 
@@ -211,13 +320,26 @@ def test_a_device_code_that_is_refused_is_a_failed_sign_in(make_source, person, 
         make_source(use_device_code=True).login(person)
 
 
-def test_a_provider_without_device_codes_is_out_of_reach(make_source, person, provider, monkeypatch):
-    """The message says what is missing, and how a token may come in otherwise."""
-    discovery = provider._discovery(None)
-    without = discovery.body.replace(b"device_authorization_endpoint", b"x")
+@pytest.fixture
+def without_device_codes(provider):
+    """A provider that has none."""
+    without = provider._discovery(None).body.replace(b"device_authorization_endpoint", b"x")
     provider.inject("discovery", Fault(response=Response(body=without)))
+
+
+@pytest.mark.usefixtures("without_device_codes")
+def test_a_provider_without_device_codes_is_out_of_reach(make_source, person):
+    """The message says what is missing, and how a token may come in otherwise."""
     with pytest.raises(LoginFailedError, match=r"does not sign in by a device code.*--token-file"):
-        make_source(use_device_code=True).login(person)
+        make_source(use_device_code=True, allowed=("device-code",)).login(person)
+
+
+@pytest.mark.usefixtures("without_device_codes")
+def test_where_there_is_no_other_way_a_token_is_asked_for_with_the_reason(make_source, person, provider):
+    """The last rung is one like the others."""
+    person.brings = provider.id_token("ada")
+    assert "ada@example.org" == make_source(use_device_code=True).login(person).name
+    assert "does not sign in by a device code" in person.shown[0][0]
 
 
 def test_the_markup_escapes_what_a_provider_says():
