@@ -99,8 +99,8 @@ class Mailbox:
         """
         self._sweep()
         expectation = Expectation(self.directory, state)
-        self._write(expectation.pending, lifetime)
         try:
+            self._write(expectation.pending, lifetime)  # in here: an interrupt may land right behind it
             yield expectation
         finally:
             _removed(expectation.pending)
@@ -203,7 +203,7 @@ def _removed(path: Path) -> bool:
     """Remove a file; False where another did, or (on Windows) is just reading it in order to."""
     try:
         path.unlink()
-    except (FileNotFoundError, PermissionError):
+    except (FileNotFoundError, NotADirectoryError, PermissionError):
         return False
     return True
 

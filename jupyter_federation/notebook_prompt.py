@@ -38,11 +38,12 @@ class NotebookPrompt:
             sys.stdout.write(f"{offer.text}\n")
             sys.stdout.flush()
             return
-        from IPython.display import display
+        from IPython.display import DisplayHandle
 
         content = {"text/plain": offer.text, "text/html": offer.html}
         if self._display is None:
-            self._display = display(content, raw=True, display_id=True)  # type: ignore[no-untyped-call]
+            self._display = DisplayHandle()  # type: ignore[no-untyped-call]
+            self._display.display(content, raw=True)  # an interrupt right behind it: `close` knows of it already
         else:
             self._display.update(content, raw=True)
 

@@ -85,6 +85,20 @@ def test_who_stops_waiting_leaves_nothing(mailbox, state):
     assert not mailbox.deliver(answer(state))
 
 
+def test_who_is_interrupted_right_behind_the_first_file_leaves_nothing(mailbox, state, monkeypatch):
+    """It lands when the marker is there and before anybody waits."""
+    written = Mailbox._write
+
+    def interrupted(*arguments, **content):
+        written(*arguments, **content)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Mailbox, "_write", interrupted)
+    with pytest.raises(KeyboardInterrupt), mailbox.expect(state, lifetime=MINUTE):
+        pass
+    assert [] == list(mailbox.directory.iterdir())
+
+
 @posix
 def test_directory_and_files_are_the_users_alone(mailbox, state):
     """0700 and 0600, whatever the umask is and whatever the directory was."""

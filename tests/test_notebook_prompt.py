@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -124,20 +125,37 @@ def test_what_a_terminal_is_shown_is_text(capsys):
     assert capsys.readouterr().out == f"{OFFER.text}\n"
 
 
+def test_what_was_just_shown_when_an_interrupt_came_goes_too(monkeypatch):
+    """It lands behind the display, and before anything else could remember it."""
+    displayed = []
+
+    class Handle:
+        def display(self, content, *, raw):
+            displayed.append(content)
+            raise KeyboardInterrupt
+
+        def update(self, content, *, raw):
+            displayed.append(content)
+
+    monkeypatch.setattr(notebook_prompt, "get_ipython", lambda: Kernel("yes"))
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
+    with pytest.raises(KeyboardInterrupt), contextlib.closing(NotebookPrompt()) as prompt:
+        prompt.show(OFFER)
+    assert displayed[1:] == [{"text/plain": ""}]
+
+
 def test_what_a_front_end_is_shown_goes_when_the_call_is_over(monkeypatch):
     """One display, replaced by the next and emptied in the end: a notebook would save it."""
     displayed = []
 
     class Handle:
-        def update(self, content, *, raw):
+        def display(self, content, *, raw):
             displayed.append(content)
 
-    def display(content, *, raw, display_id):
-        displayed.append(content)
-        return Handle()
+        update = display
 
     monkeypatch.setattr(notebook_prompt, "get_ipython", lambda: Kernel("yes"))
-    monkeypatch.setattr("IPython.display.display", display)
+    monkeypatch.setattr("IPython.display.DisplayHandle", Handle)
     prompt = NotebookPrompt()
     prompt.show(OFFER)
     prompt.show(replace(OFFER, code="AB-CD"))

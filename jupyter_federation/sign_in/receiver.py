@@ -38,9 +38,8 @@ class Receiver:
     def __init__(self, ports: Sequence[int] = ()) -> None:
         self._server = _listen(ports)
         self.port: int = self._server.server_address[1]
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(0.05,), name="jupyter-federation-receiver", daemon=True
-        )
+        self._closing = False
+        self._thread = threading.Thread(target=self._serve, name="jupyter-federation-receiver", daemon=True)
 
     def wait(self, seconds: float, waiting: Callable[[float], None]) -> dict[str, str] | None:
         """The query of the redirect, masked; None where none came in time.  ``waiting(passed)`` is called each second.
@@ -55,15 +54,29 @@ class Receiver:
             waiting(passed)
         return None
 
+    def _serve(self) -> None:
+        # Not serve_forever(): its shutdown() waits for ever where an interrupt has kept the thread from its start.
+        while not self._closing:
+            self._server.handle_request()
+
     def __enter__(self) -> Self:
-        self._thread.start()
+        try:
+            self._thread.start()
+        except BaseException:  # an interrupt, which may have come when the thread was running already
+            self._close()
+            raise
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        self._closing = True  # the thread ends by itself, whatever interrupts the next line
         try:
-            self._server.shutdown()
+            if self._thread.is_alive():
+                self._thread.join()
         finally:
             self._server.server_close()
 
@@ -71,6 +84,7 @@ class Receiver:
 class _Server(socketserver.ThreadingMixIn, HTTPServer):
     """Threads that end with the process, and no lookup of the host's name."""
 
+    timeout = 0.05  # seconds, of handle_request()
     daemon_threads = True
     block_on_close = False
     allow_reuse_address = sys.platform != "win32"  # there it would let another process listen beside us

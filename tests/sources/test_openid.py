@@ -511,6 +511,25 @@ def test_a_slow_half_open_connection_keeps_nobody_waiting(make, person):
         connection.close()
 
 
+@pytest.mark.parametrize("moment", ["before its thread runs", "when it runs already"])
+def test_an_interrupt_while_the_receiver_starts_leaves_nothing_that_listens(monkeypatch, moment):
+    """Thread.start() waits for the thread in Python code, so an interrupt may land in it."""
+    start = threading.Thread.start
+
+    def interrupted(thread):
+        if moment == "when it runs already":
+            start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    receiver = Receiver()
+    with pytest.raises(KeyboardInterrupt), receiver:
+        pass
+    with pytest.raises(OSError, match="refused"):
+        socket.create_connection(("127.0.0.1", receiver.port), timeout=1)
+    assert "jupyter-federation-receiver" not in {thread.name for thread in threading.enumerate()}
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="/proc")
 def test_the_receiver_listens_on_127_0_0_1_alone():
     """Not on every interface, in a container either."""
