@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.config import Policy, Profile
 from jupyter_federation.credentials import Exchange
@@ -21,6 +21,10 @@ from jupyter_federation.sources.guest import GuestSource
 from jupyter_federation.sources.prompt import PromptSource
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.tokens import TokenSource
+
+if TYPE_CHECKING:
+    from jupyter_federation.openid.client import OpenIdClient
+    from jupyter_federation.openid.client_secret import ClientSecret
 
 GOOGLE = "https://accounts.google.com"
 
@@ -41,7 +45,7 @@ def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> 
             return VariableSource(profile.variable or "", notebook)
         case "prompt":
             return PromptSource()
-        case "oidc" | "google" | "cognito-user-pool":
+        case "entra" | "oidc" | "google" | "cognito-user-pool":
             return _openid_source(profile, policy)
     raise ConfigurationError(
         f"This version of jupyter_federation does not sign in with `source: {profile.source}` yet.",
@@ -51,19 +55,9 @@ def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> 
 
 def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
     """A source that signs in itself; its rooms are loaded here, because a token that is brought needs none of them."""
-    from jupyter_federation.openid.provider import Provider, ProviderSettings
     from jupyter_federation.sign_in.ladder import Ladder, Manner
     from jupyter_federation.sources.openid import OpenIdSource
 
-    google = profile.source == "google"  # it refuses offline_access, and takes these two instead
-    provider = ProviderSettings(
-        issuer=GOOGLE if google else profile.issuer or "",
-        client_id=profile.client_id or "",
-        client_secret=None if profile.client_secret is None else Secret(profile.client_secret),
-        scopes=("email",) if google and profile.scopes is None else profile.scopes,
-        parameters={"access_type": "offline", "prompt": "consent"} if google else {},
-        ca_bundle=None if profile.ca_bundle is None else str(Path(profile.ca_bundle).expanduser()),
-    )
     manner = Manner(
         no_browser=bool(profile.no_browser),
         use_device_code=bool(profile.use_device_code),
@@ -75,7 +69,46 @@ def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
     hours = policy.max_session_hours
     longest = None if hours is None else timedelta(hours=hours)
     line = "%federate" if profile.name is None else f"%federate {profile.name}"
-    return OpenIdSource(Provider(provider), Ladder(manner, line=line), longest=longest)
+    return OpenIdSource(_client(profile), Ladder(manner, line=line), longest=longest)
+
+
+def _client(profile: Profile) -> OpenIdClient:
+    """Who speaks to the provider; of the two libraries, the one that is not needed is not loaded."""
+    ca_bundle = None if profile.ca_bundle is None else str(Path(profile.ca_bundle).expanduser())
+    if profile.source == "entra":
+        from jupyter_federation.openid.entra import PUBLIC_CLOUD, Entra, EntraSettings
+
+        return Entra(
+            EntraSettings(
+                tenant=profile.tenant or "",
+                client_id=profile.client_id or "",
+                authority=profile.authority or PUBLIC_CLOUD,
+                client_secret=_client_secret(profile),
+                scopes=profile.scopes or (),
+                ca_bundle=ca_bundle,
+            )
+        )
+    from jupyter_federation.openid.provider import Provider, ProviderSettings
+
+    google = profile.source == "google"  # it refuses offline_access, and takes these two instead
+    return Provider(
+        ProviderSettings(
+            issuer=GOOGLE if google else profile.issuer or "",
+            client_id=profile.client_id or "",
+            client_secret=_client_secret(profile),
+            scopes=("email",) if google and profile.scopes is None else profile.scopes,
+            parameters={"access_type": "offline", "prompt": "consent"} if google else {},
+            ca_bundle=ca_bundle,
+        )
+    )
+
+
+def _client_secret(profile: Profile) -> ClientSecret | None:
+    from jupyter_federation.openid.client_secret import ClientSecret
+
+    value = None if profile.client_secret is None else Secret(profile.client_secret)
+    secret = ClientSecret(variable=profile.client_secret_env, file=profile.client_secret_file, value=value)
+    return None if secret == ClientSecret() else secret
 
 
 def exchange_of(profile: Profile) -> Exchange:

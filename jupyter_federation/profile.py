@@ -17,6 +17,7 @@ from jupyter_federation.options import Option, option, options_of, with_settings
 
 SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
 _SOURCES = (*SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
+_CLIENT_SECRETS = ("client_secret", "client_secret_env", "client_secret_file")
 _WORD: dict[str, Any] = {"expects": "text without white space", "pattern": r"\S+"}
 _PATH: dict[str, Any] = {"expects": "a path", "pattern": r"[^\0]+"}
 _URL: dict[str, Any] = {
@@ -49,8 +50,19 @@ class Profile:
         sources=("env", "var"),
         required=True,
     )
-    tenant: str | None = option("Entra's tenant: its id or domain.", **_WORD, sources=("entra",), required=True)
-    authority: str | None = option("Entra's address, if not the public cloud's.", **_URL, sources=("entra",))
+    tenant: str | None = option(
+        "Entra's tenant: its id or domain.",
+        expects="a tenant's id or domain",
+        pattern=r"[\w.-]+",
+        sources=("entra",),
+        required=True,
+    )
+    authority: str | None = option(
+        "Entra's address, if not the public cloud's.",
+        expects="an https URL",
+        pattern=r"https://\S+",
+        sources=("entra",),
+    )
     issuer: str | None = option(
         "The OpenID provider's issuer.", **_URL, sources=("oidc", "cognito-user-pool"), required=True
     )
@@ -62,6 +74,15 @@ class Profile:
         **_WORD,
         sources=("google",),
         secret=True,
+    )
+    client_secret_env: str | None = option(
+        "The environment variable that holds a confidential client's secret.",
+        expects="a variable's name",
+        pattern=r"[^\W\d]\w*",
+        sources=SIGN_INS,
+    )
+    client_secret_file: str | None = option(
+        "The file, readable by you alone, that holds a confidential client's secret.", **_PATH, sources=SIGN_INS
     )
     scopes: tuple[str, ...] | None = option(
         "What to ask the provider for, beside openid.",
@@ -168,6 +189,9 @@ def check_complete(profile: Profile) -> None:
         )
     for key, known in OPTIONS.items():
         _check_company(profile, key, known)
+    secrets = [key for key in _CLIENT_SECRETS if getattr(profile, key) is not None]
+    if len(secrets) > 1:
+        raise _wrong(profile, secrets[1], f"and `{secrets[0]}` as well", "Leave one of them out.")
     if profile.flow == "classic":
         if profile.role_arn is None:
             raise _wrong(profile, "flow", "which needs `role_arn` too", "Add it, or leave `flow` out.")

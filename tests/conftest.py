@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import urllib.parse
 import urllib.request
 from datetime import timedelta
 
 import pytest
+import trustme
+from openid_clients import DOMAIN, TENANT
 
 from jupyter_federation.demo.aws import COGNITO, EmbeddedAws, IdentityPool, Role
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
@@ -67,23 +70,47 @@ def _provider():
 
 
 @pytest.fixture(scope="session")
+def private_ca(tmp_path_factory):
+    """Issues certificates: ``path`` is the file to trust, ``server`` and ``client`` are TLS contexts for 127.0.0.1."""
+    authority = trustme.CA()
+    authority.path = tmp_path_factory.mktemp("ca") / "ca.pem"
+    authority.cert_pem.write_to_path(authority.path)
+    authority.server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(authority.server)
+    authority.client = ssl.create_default_context(cafile=authority.path)
+    return authority
+
+
+@pytest.fixture(scope="session")
+def _entra(private_ca):
+    clients = [Client(client_id="notebook"), Client(client_id="other")]
+    with IdentityProvider(path=f"/{TENANT}/v2.0", clients=clients, tls=private_ca.server) as server:
+        server.aliases = (f"/{DOMAIN}/v2.0",)
+        yield server
+
+
+@pytest.fixture(scope="session")
 def _aws():
     with EmbeddedAws() as server:
         yield server
 
 
 @pytest.fixture
-def provider(_provider):
-    """The identity provider, fresh: issuer ``provider.issuer``, clients notebook and other, users ada and grace."""
-    _provider.reset()
-    return _provider
+def provider(request):
+    """The identity provider, fresh: issuer ``provider.issuer``, clients notebook and other, users ada and grace.
+
+    Parametrized (indirectly) with "Entra" it is one that is asked by way of msal: over TLS, under a tenant's path.
+    """
+    server = request.getfixturevalue("_entra" if getattr(request, "param", "") == "Entra" else "_provider")
+    server.reset()
+    return server
 
 
 @pytest.fixture
 def aws(_aws, provider):
     """The embedded AWS, fresh, with ``provider`` registered for the audience notebook; see ``pool`` and ``role``."""
     _aws.reset()
-    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",)))
+    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",), keys=provider.jwks))
     return _aws
 
 
@@ -118,16 +145,17 @@ def aws_environment(aws, monkeypatch):
 
 
 @pytest.fixture
-def browser():
+def browser(private_ca):
     """A person with a browser: ``browser(url, user="ada")`` signs in and returns where the provider sends them."""
-    return Browser()
+    return Browser(private_ca.client)
 
 
 class Browser:
     """Keeps cookies and follows no redirect."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.cookie = ""
+        self.tls = tls
 
     def __call__(self, url, user="ada"):
         """Sign in as ``user`` ("" cancels) at an authorization URL; the URL of the redirect."""
@@ -139,6 +167,7 @@ class Browser:
         request = urllib.request.Request(url, data=data, headers={"Cookie": self.cookie})
         opener = urllib.request.OpenerDirector()  # without the handlers for redirects, errors and proxies
         opener.add_handler(urllib.request.HTTPHandler())
+        opener.add_handler(urllib.request.HTTPSHandler(context=self.tls))
         answer = opener.open(request, timeout=5)
         with answer:
             answer.text = answer.read().decode()

@@ -203,6 +203,21 @@ def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):
     assert not [secret for secret in (JWT, "hunter2hunter2") if secret in caught.value.diagnostics()]
 
 
+@pytest.mark.parametrize("source", ["entra", "oidc", "google", "cognito-user-pool"])
+def test_a_client_secret_s_place_is_taken_and_one_is_enough(write, load, source):
+    """The name of a variable or a file; not two of them, nor one beside the secret itself."""
+    keys = {"source": source, "client_id": "abc", "role_arn": ROLE}
+    keys |= {"tenant": "contoso.com"} if source == "entra" else {}
+    keys |= {} if source in {"entra", "google"} else {"issuer": "https://login.example.org"}
+    write("user", profiles={"research": keys | {"client_secret_env": "SECRET"}})
+    assert "SECRET" == load().profile("research").client_secret_env
+    with pytest.raises(ConfigurationError, match=r"`client_secret_file` .*and `client_secret_env` as well"):
+        load().profile("research", client_secret_file="~/secret")
+    if source == "google":
+        with pytest.raises(ConfigurationError, match=r"`client_secret_env` .*and `client_secret` as well"):
+            load().profile("research", client_secret="GOCSPX-abc")
+
+
 def test_a_google_desktop_clients_secret_is_taken_and_not_shown(write, load):
     """Google documents it as not confidential."""
     google = {"source": "google", "client_id": "abc", "client_secret": "GOCSPX-abc", "role_arn": ROLE}

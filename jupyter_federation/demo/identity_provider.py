@@ -106,7 +106,8 @@ class IdentityProvider(LoopbackServer):
     """The provider; its calls are named by endpoint: ``discovery``, ``jwks``, ``authorize``, ``token`` and so on.
 
     ``path`` follows the host in the issuer ("" or "/tenant/v2.0").  ``refresh_gives_id_token=False`` makes it one of
-    those whose refresh answers hold none.  ``device_interval`` is in seconds.
+    those whose refresh answers hold none.  ``device_interval`` is in seconds.  ``aliases`` are further paths under
+    which the discovery document is found, as a tenant of Entra's is under its domains.
     """
 
     def __init__(
@@ -130,6 +131,7 @@ class IdentityProvider(LoopbackServer):
         self.access_token_lifetime = access_token_lifetime
         self.refresh_gives_id_token = refresh_gives_id_token
         self.device_interval = device_interval
+        self.aliases: tuple[str, ...] = ()
         self._endpoints: Mapping[str, tuple[str, Callable[[Call], Response]]] = {  # name → path, answer
             "discovery": ("/.well-known/openid-configuration", self._discovery),
             "jwks": ("/jwks", lambda _call: _json(self.jwks())),
@@ -217,6 +219,8 @@ class IdentityProvider(LoopbackServer):
     def receive(self, request: HTTPServerRequest) -> Call:
         """A call named after its endpoint, with query and form as parameters."""
         names = {self.path + path: name for name, (path, _answer) in self._endpoints.items()}
+        path, _answer = self._endpoints["discovery"]
+        names |= {alias + path: "discovery" for alias in self.aliases}
         name = names.get(request.path, "unknown")
         return Call(operation=name, parameters=fields(request.query) | fields(request.body), request=request)
 

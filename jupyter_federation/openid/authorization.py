@@ -6,7 +6,7 @@ import base64
 import hashlib
 import hmac
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import urlencode
 
 from jupyter_federation.errors import LoginFailedError
@@ -16,9 +16,20 @@ from jupyter_federation.redaction import Secret
 
 
 class Answer:
-    """The answer that one request awaits in the browser's redirect; it is taken once."""
+    """The answer that one request awaits in the browser's redirect; it is taken once.
 
-    def __init__(self, client: OpenIdClient, state: str, *, names_itself: bool) -> None:
+    ``refusal(error, error_description)`` puts a provider's no into words.
+    """
+
+    def __init__(
+        self,
+        client: OpenIdClient,
+        state: str,
+        *,
+        names_itself: bool,
+        refusal: Callable[[str, str], RefusedError] = RefusedError,
+    ) -> None:
+        self._refusal = refusal
         self._client = client
         self._state = state
         self._names_itself = names_itself  # `iss` has to be there (RFC 9207)
@@ -46,7 +57,7 @@ class Answer:
                 fix="Nothing was sent there. Run %federate again; if it stays, tell your administrator.",
             )
         if "error" in answer:
-            raise RefusedError(answer["error"], answer.get("error_description"))
+            raise self._refusal(answer["error"], answer.get("error_description", ""))
         if not answer.get("code"):
             raise LoginFailedError("The answer from the browser holds no code.", fix="Run %federate again.")
         return Secret(answer["code"])

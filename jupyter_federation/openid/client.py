@@ -12,6 +12,14 @@ from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.redaction import Secret, without_tokens
 from jupyter_federation.sign_in.rung import SignIn
 
+# What only a person can change: RFC 6749 (5.2), RFC 8628 (3.5), OpenID Connect Core 1.0 (3.1.2.6).  Anything else, as
+# temporarily_unavailable or a gateway's too_many_requests, may pass.
+REFUSALS = (
+    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
+    *("invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token"),
+    *("interaction_required", "login_required", "account_selection_required", "consent_required"),
+)
+
 _LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 
 
@@ -92,10 +100,10 @@ class OpenIdClient(Protocol):
 
 def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
     """The provider's no to a sign-in, in its own words."""
-    if error.code == "access_denied" and error.fix is None:
+    if error.code in {"access_denied", "authorization_declined"} and error.fix is None:
         why = f": {error.description}" if error.description else ""
         return LoginFailedError(
-            f"The sign-in at {client.issuer} was cancelled or denied (access_denied){why}.",
+            f"The sign-in at {client.issuer} was cancelled or denied ({error.code}){why}.",
             fix="Run %federate again to try once more.",
         )
     if error.code == "expired_token":

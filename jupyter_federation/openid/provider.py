@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.openid.authorization import Authorization
-from jupyter_federation.openid.client import RefusedError, Tokens, refused, shown
+from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
+from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.device import SLOW_DOWN, device_code
 from jupyter_federation.openid.discovery import Endpoints
@@ -23,14 +24,6 @@ from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
 T = TypeVar("T")
 
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
-
-# What only a person can change: RFC 6749 (5.2), RFC 8628 (3.5), OpenID Connect Core 1.0 (3.1.2.6).  Anything else, as
-# temporarily_unavailable or a gateway's too_many_requests, may pass.
-REFUSALS = (
-    *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
-    *("invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token"),
-    *("interaction_required", "login_required", "account_selection_required", "consent_required"),
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,7 +36,7 @@ class ProviderSettings:
 
     issuer: str
     client_id: str
-    client_secret: str | None = field(default=None, repr=False)
+    client_secret: ClientSecret | None = None
     scopes: tuple[str, ...] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str | None = None
@@ -151,7 +144,7 @@ class Provider:
         from authlib.integrations.base_client import OAuthError
         from authlib.integrations.requests_client import OAuth2Session
 
-        secret = self.settings.client_secret
+        secret = None if self.settings.client_secret is None else self.settings.client_secret.read()
         try:
             with OAuth2Session(  # type: ignore[no-untyped-call]
                 self.client_id, secret, token_endpoint_auth_method="client_secret_post" if secret else "none"

@@ -6,12 +6,12 @@ import threading
 
 import boto3
 import pytest
+from openid_clients import client_of
 from people import Person
 
 from jupyter_federation import calls
 from jupyter_federation.config import Configuration, Policy
 from jupyter_federation.federation import Federation
-from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.profile import Profile
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
@@ -24,7 +24,7 @@ def person(browser):
 
 
 @pytest.fixture
-def make_source(provider, person):
+def make_source(provider, private_ca, person):
     """``make_source(**options)``: an OpenIdSource whose ladder opens ``person``'s browser."""
 
     def make(
@@ -39,13 +39,12 @@ def make_source(provider, person):
         line="%federate",
         **manner,
     ):
-        settings = ProviderSettings(
-            issuer=issuer or provider.issuer, client_id=client_id, ca_bundle=ca_bundle, scopes=scopes
-        )
+        given = {"issuer": issuer, "client_id": client_id, "ca_bundle": ca_bundle, "scopes": scopes}
+        settings = {name: value for name, value in given.items() if value is not None}
         ladder = Ladder(
             Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox, line=line
         )
-        return OpenIdSource(Provider(settings), ladder, longest=longest)
+        return OpenIdSource(client_of(provider, private_ca, **settings), ladder, longest=longest)
 
     return make
 

@@ -9,6 +9,7 @@ import textwrap
 import nbformat
 import pytest
 from nbclient import NotebookClient
+from openid_clients import TENANT, both, is_entra
 
 pytestmark = pytest.mark.slow
 
@@ -46,10 +47,15 @@ except Exception as error:
 
 
 @pytest.fixture
-def notebook(aws_environment, role, provider, isolated_home, monkeypatch):
+def notebook(aws_environment, role, provider, private_ca, isolated_home, monkeypatch):  # noqa: PLR0917
     """Runs cells in a kernel whose default profile signs in at ``provider``; the notebook as it would be saved."""
-    profile = {"source": "oidc", "issuer": provider.issuer, "client_id": "notebook", "role_arn": role.arn}
-    profile["region"] = "eu-west-1"
+    profile = {"source": "oidc", "issuer": provider.issuer}
+    if is_entra(provider):
+        profile = {"source": "entra", "authority": provider.url, "tenant": TENANT, "ca_bundle": str(private_ca.path)}
+        monkeypatch.setenv(
+            "SSL_CERT_FILE", str(private_ca.path)
+        )  # the person's browser; msal's requests do not heed it
+    profile |= {"client_id": "notebook", "role_arn": role.arn, "region": "eu-west-1"}
     directory = isolated_home / "jupyter_config_dir"
     directory.mkdir()
     (directory / "jupyter_federation_config.json").write_text(
@@ -66,6 +72,7 @@ def notebook(aws_environment, role, provider, isolated_home, monkeypatch):
     return run
 
 
+@both
 def test_a_sign_in_by_the_browser_leaves_nothing_in_the_notebook(notebook, tmp_path, monkeypatch, provider):
     """Neither the address with its state nor a code, and no token in the log at DEBUG."""
     script = tmp_path / "person.py"

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta, timezone
 
 import boto3
 import pytest
+from openid_clients import both
 
 from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError, LoginFailedError, LoginRequiredError
@@ -24,6 +25,7 @@ LADDER = {
 }
 
 
+@both
 @pytest.mark.parametrize("way", LADDER)
 def test_every_rung_signs_in_and_lists_a_bucket(kernel, provider, person, aws, way):
     """One token request, one exchange, and boto3 works; the offer named issuer, client and its end."""
@@ -42,6 +44,7 @@ def test_every_rung_signs_in_and_lists_a_bucket(kernel, provider, person, aws, w
         assert said in html
 
 
+@both
 def test_the_window_that_was_opened_says_that_it_can_be_closed(kernel, person):
     """And keeps the code out of its address bar."""
     kernel.federate(prompt=person)
@@ -49,6 +52,7 @@ def test_the_window_that_was_opened_says_that_it_can_be_closed(kernel, person):
     assert "history.replaceState" in person.pages[0]
 
 
+@both
 def test_the_pasted_address_is_asked_for_as_a_secret_and_nothing_listens(kernel, person):
     """It holds a code."""
     kernel.federate(prompt=person, no_browser=True)
@@ -57,6 +61,7 @@ def test_the_pasted_address_is_asked_for_as_a_secret_and_nothing_listens(kernel,
         person.follow(person.redirects[0])
 
 
+@both
 def test_without_a_person_and_without_a_browser_it_ends_within_a_second(kernel, person, provider):
     """With the way out, and without a single request to the provider."""
     kernel.options, person.reaches_somebody = {"here": False}, False
@@ -75,6 +80,7 @@ def test_without_a_person_no_browser_is_opened_either(kernel, person, provider):
     assert [] == person.redirects == provider.calls
 
 
+@both
 def test_taken_ports_lead_to_the_next_rung_with_the_reason(kernel, person, provider):
     """Not to the paste: another notebook would get its answer.  The person reads which ports, and what to do."""
     provider.device_interval = 1
@@ -147,6 +153,7 @@ FAILING = {  # how it was tried, what the policy allows, and what is offered nex
 }
 
 
+@both
 @pytest.mark.parametrize("way", FAILING)
 def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person, provider, way):
     """As a line that can be typed, with the profile's name in it; the last has nothing to offer."""
@@ -158,6 +165,7 @@ def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person, provi
     assert failed.value.fix.partition(" Or another way: ")[2] == (offered or "")
 
 
+@both
 def test_a_token_that_is_pasted_signs_in_at_the_profile_s_provider(kernel, person, provider, aws):
     """It is asked for as a secret, costs no token request, and is not renewable, which is said once."""
     person.brings = f"  {provider.id_token('ada')}\n"
@@ -185,6 +193,7 @@ PASTED = {
 }
 
 
+@both
 @pytest.mark.parametrize("case", PASTED)
 def test_a_token_that_is_pasted_gets_the_checks_of_any(make_source, person, provider, case):
     """Nothing is held afterwards, and the blame is where it belongs: on what was pasted."""
@@ -197,12 +206,14 @@ def test_a_token_that_is_pasted_gets_the_checks_of_any(make_source, person, prov
     assert None is source._held
 
 
+@both
 def test_a_pasted_token_has_no_nonce_to_match(make_source, person, provider):
     """It belongs to whatever sign-in it was made for; one that has a nonce is as good."""
     person.brings = provider.id_token("ada", nonce="of somewhere else")
     assert "ada@example.org" == make_source(token_prompt=True).login(person).name
 
 
+@both
 def test_what_is_pasted_and_is_no_id_token_is_refused_without_being_shown(make_source, person):
     """An access token that names nobody cannot be checked."""
     person.brings = "opaque-access-token"
@@ -212,6 +223,7 @@ def test_what_is_pasted_and_is_no_id_token_is_refused_without_being_shown(make_s
     assert "Paste the ID token" in refused.value.fix
 
 
+@both
 def test_a_pasted_token_lasts_no_longer_than_the_policy_lets_it(make_source, person, provider):
     """max_session_hours counts from the sign-in, however it was done."""
     person.brings = provider.id_token("ada", lifetime=timedelta(hours=9))
@@ -229,6 +241,7 @@ def test_nobody_comes_back_from_the_browser(make_source, person):
     assert 2 == len(person.waits)
 
 
+@both
 def test_an_interrupt_leaves_nothing_behind(kernel, person):
     """Neither a receiver nor a sign-in."""
     listening = []
@@ -265,6 +278,7 @@ def test_a_browser_is_here_where_there_is_a_display_and_no_hub(monkeypatch, envi
     assert here == browser_rung.browser_is_here()
 
 
+@both
 def test_a_code_that_nobody_types_expires(make_source, person, provider, monkeypatch):
     """With a sentence, and after no more polls than the provider wants."""
     provider.device_interval = 1
@@ -274,6 +288,7 @@ def test_a_code_that_nobody_types_expires(make_source, person, provider, monkeyp
         make_source(use_device_code=True).login(person)
 
 
+@both
 def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person, provider):
     """slow_down, then a dropped connection, then the tokens."""
     pauses = []
@@ -287,6 +302,7 @@ def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person
     assert [1.0, 6.0, 12.0] == [sum(pauses[:1]), sum(pauses[1:7]), sum(pauses[7:])]
 
 
+@both
 @pytest.mark.parametrize("other", [{}, {"use_device_code": True}, {"token_prompt": True}])
 def test_the_way_in_is_not_part_of_the_identity(kernel, person, provider, other):
     """Signed in by pasting, a %federate that would do it otherwise changes nothing and asks nobody."""
@@ -313,6 +329,7 @@ def test_what_is_pasted_and_is_no_address_is_refused_without_being_shown(make_so
     assert not pasted or pasted not in str(refused.value)
 
 
+@both
 def test_a_device_code_that_is_refused_is_a_failed_sign_in(make_source, person, provider):
     """access_denied, as the provider says it."""
     provider.device_interval, person.user = 1, ""
@@ -327,6 +344,7 @@ def without_device_codes(provider):
     provider.inject("discovery", Fault(response=Response(body=without)))
 
 
+@both
 @pytest.mark.usefixtures("without_device_codes")
 def test_a_provider_without_device_codes_is_out_of_reach(make_source, person):
     """The message says what is missing, and how a token may come in otherwise."""
@@ -334,6 +352,7 @@ def test_a_provider_without_device_codes_is_out_of_reach(make_source, person):
         make_source(use_device_code=True, allowed=("device-code",)).login(person)
 
 
+@both
 @pytest.mark.usefixtures("without_device_codes")
 def test_where_there_is_no_other_way_a_token_is_asked_for_with_the_reason(make_source, person, provider):
     """The last rung is one like the others."""

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 import trustme
+from openid_clients import both, client_of
 from people import Person
 
 from jupyter_federation import assembly
@@ -31,6 +32,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.openid.client import is_safe
+from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.profile import Profile
 from jupyter_federation.sign_in.ladder import Ladder, Manner
@@ -62,13 +64,12 @@ def clock():
 
 
 @pytest.fixture
-def make(provider, person, clock):
+def make(provider, private_ca, person, clock):
     """``make(**settings)``: a source of ``provider``, for a person with a browser here."""
 
     def make(*, longest=None, **settings):
-        settings = {"issuer": provider.issuer, "client_id": "notebook"} | settings
         ladder = Ladder(Manner(), browser_is_here=lambda: True, open_browser=person.open)
-        return OpenIdSource(Provider(ProviderSettings(**settings)), ladder, longest=longest, now=clock)
+        return OpenIdSource(client_of(provider, private_ca, **settings), ladder, longest=longest, now=clock)
 
     return make
 
@@ -88,6 +89,7 @@ def answer(document, status=200):
     return Fault(response=Response(status=status, body=json.dumps(document).encode()))
 
 
+@both
 def test_constructing_asks_nobody(make, provider):
     """Neither does asking for a token before anybody has signed in."""
     source = make()
@@ -129,6 +131,7 @@ def test_google_is_asked_for_offline_access_its_own_way(monkeypatch, provider):
     profile = Profile(source="google", client_id="notebook", client_secret="GOCSPX-not-confidential")
     source = assembly.source_of(profile, {}, Policy(max_session_hours=8))
     settings = source._client.settings
+    assert "GOCSPX-not-confidential" == settings.client_secret.read()
     assert ("email",) == settings.scopes
     assert {"access_type": "offline", "prompt": "consent"} == settings.parameters
     assert timedelta(hours=8) == source._longest
@@ -139,10 +142,11 @@ def test_a_client_secret_goes_in_the_body(make, person):
     """A Google desktop client's, which is not confidential."""
     clients = [Client(client_id="notebook", secret="not-confidential")]
     with IdentityProvider(clients=clients) as other:
-        make(issuer=other.issuer, client_secret="not-confidential").login(person)
+        make(issuer=other.issuer, client_secret=ClientSecret(value="not-confidential")).login(person)
         assert "not-confidential" == other.calls[-1].parameters["client_secret"]
 
 
+@both
 def test_the_token_is_the_same_until_half_of_its_life_and_then_renewed(signed_in, clock, provider):
     """One request for each half life, each with the newest refresh token."""
     first = signed_in.token()
@@ -155,12 +159,14 @@ def test_the_token_is_the_same_until_half_of_its_life_and_then_renewed(signed_in
     assert signed_in.renewable
 
 
+@both
 def test_renewal_is_wanted_at_half_of_the_token_s_life(signed_in):
     """Which is what the session's second clock goes by."""
     token = signed_in.token()
     assert abs(signed_in.renew_at - (token.expires_at - timedelta(minutes=30))) < timedelta(seconds=3)
 
 
+@both
 def test_a_refresh_answer_without_an_id_token_keeps_the_old_one_while_it_lives(signed_in, clock, provider, monkeypatch):
     """It is asked once, says that it cannot be renewed, and keeps the rotated refresh token."""
     monkeypatch.setattr(provider, "refresh_gives_id_token", False)
@@ -190,6 +196,7 @@ def test_a_missing_refresh_token_is_reported_at_sign_in(make, person, clock):
         source.token()
 
 
+@both
 def test_a_revoked_refresh_token_needs_the_person_and_leaves_the_last_token(signed_in, clock, provider):
     """It is refused once; afterwards nobody asks the provider again."""
     first = signed_in.token()
@@ -205,6 +212,7 @@ def test_a_revoked_refresh_token_needs_the_person_and_leaves_the_last_token(sign
     assert signed_in.last_token() is None
 
 
+@both
 @pytest.mark.parametrize(
     "fault",
     [
@@ -228,6 +236,7 @@ def test_a_provider_that_is_down_is_tried_again_and_recovers(signed_in, clock, p
     assert signed_in.token().subject
 
 
+@both
 def test_the_policy_s_time_ends_the_sign_in_whatever_still_lives(make, person, clock, provider):
     """max_session_hours: no last token then, either."""
     source = make(longest=timedelta(minutes=20))
@@ -252,6 +261,7 @@ FOREIGN = {
 }
 
 
+@both
 @pytest.mark.parametrize("case", FOREIGN)
 def test_an_id_token_that_is_not_ours_is_refused_at_sign_in(make, person, provider, monkeypatch, case):
     """With a sentence, and nothing is kept."""
@@ -265,6 +275,7 @@ def test_an_id_token_that_is_not_ours_is_refused_at_sign_in(make, person, provid
         source.token()
 
 
+@both
 def test_a_renewal_that_brings_somebody_else_is_refused_and_keeps_the_rotated_token(
     signed_in, clock, provider, monkeypatch
 ):
@@ -287,6 +298,7 @@ HOSTILE = {
 }
 
 
+@both
 @pytest.mark.parametrize("case", HOSTILE)
 def test_a_hostile_answer_is_refused_and_nothing_listens(make, person, provider, case):
     """With a sentence; a code goes to the token endpoint only where state and issuer are right."""
@@ -298,6 +310,7 @@ def test_a_hostile_answer_is_refused_and_nothing_listens(make, person, provider,
         person.follow(person.redirects[0])
 
 
+@both
 def test_a_code_of_another_login_is_refused(make, person, browser):
     """PKCE binds it to the verifier of the login that it came from."""
     elsewhere = Person(browser)
@@ -312,6 +325,7 @@ def test_a_code_of_another_login_is_refused(make, person, browser):
         make().login(person)
 
 
+@both
 def test_an_answer_serves_once(make, person):
     """A state that was used is nobody's."""
     sign_in = make()._client.begin()
@@ -331,6 +345,7 @@ def test_sign_out_revokes_and_names_the_page_that_ends_the_browser_s_session(sig
     assert signed_in.sign_out() is None
 
 
+@both
 def test_sign_out_from_a_provider_that_is_down_forgets_and_says_so(signed_in, provider):
     """Clear never fails."""
     provider.inject("revoke", Fault(drop=True))
@@ -339,6 +354,7 @@ def test_sign_out_from_a_provider_that_is_down_forgets_and_says_so(signed_in, pr
         signed_in.token()
 
 
+@both
 def test_what_comes_after_forget_is_dropped(signed_in, clock, provider):
     """A renewal under way signs nobody in again."""
     provider.inject("token", Fault(delay=0.3))
@@ -353,6 +369,7 @@ def test_what_comes_after_forget_is_dropped(signed_in, clock, provider):
         signed_in.token()
 
 
+@both
 def test_many_threads_renew_once(signed_in, clock, provider):
     """A rotated refresh token that is used twice would end the grant."""
     clock.advance(minutes=31)
@@ -365,6 +382,7 @@ def test_many_threads_renew_once(signed_in, clock, provider):
     assert signed_in.renewable
 
 
+@both
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_a_forked_child_leaves_the_refresh_token_alone(signed_in, clock, provider):
@@ -388,6 +406,7 @@ def test_a_forked_child_leaves_the_refresh_token_alone(signed_in, clock, provide
     assert signed_in.renewable
 
 
+@both
 def test_nothing_shows_or_copies_a_token(signed_in, person):
     """repr, pickle, deepcopy and the values inside."""
     raw = str.__str__(signed_in.token().raw)
@@ -398,6 +417,7 @@ def test_nothing_shows_or_copies_a_token(signed_in, person):
             copying(signed_in)
 
 
+@both
 def test_nothing_is_logged_that_could_be_used(make, person, provider, clock, caplog):
     """At DEBUG, through a sign-in, a renewal, a refusal and a sign-out."""
     caplog.set_level(logging.DEBUG)

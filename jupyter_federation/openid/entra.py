@@ -1,0 +1,317 @@
+"""Microsoft Entra ID, by way of msal, which is imported with the first request.
+
+What msal does here is to build the requests; docs/decisions/0010-entra.md says why, and why nothing of it is kept from
+one request to the next: its application object caches tokens for good, failures for a minute, discovery for a day.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+from jupyter_federation.errors import ConfigurationError, InvalidTokenError, LoginFailedError
+from jupyter_federation.openid.aadsts import explained
+from jupyter_federation.openid.authorization import Answer
+from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
+from jupyter_federation.openid.client_secret import ClientSecret
+from jupyter_federation.openid.connection import Connection, json_object
+from jupyter_federation.openid.device import SLOW_DOWN, device_code
+from jupyter_federation.openid.discovery import Endpoints
+from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
+
+PUBLIC_CLOUD = "https://login.microsoftonline.com"
+
+_GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+_OWN_SCOPES = ("openid", "profile", "offline_access")  # msal asks for these itself, and takes nobody else's
+# What Entra says besides (its references of the device code and the authorization code flow).
+_REFUSALS = (*REFUSALS, "authorization_declined", "bad_verification_code", "invalid_resource", "invalid_tenant")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EntraSettings:
+    """Which tenant, and as which application.
+
+    ``tenant`` is its id or one of its domains; ``authority`` is the cloud's address.  ``scopes`` come on top of openid,
+    profile and offline_access.  With ``client_secret`` it is a confidential client.  ``ca_bundle`` as in
+    `ProviderSettings`.
+    """
+
+    tenant: str
+    client_id: str
+    authority: str = PUBLIC_CLOUD
+    client_secret: ClientSecret | None = None
+    scopes: tuple[str, ...] = ()
+    ca_bundle: str | None = None
+
+
+class Entra:
+    """One tenant's application (an `OpenIdClient`); the discovery document is read once, with the first request."""
+
+    def __init__(self, settings: EntraSettings) -> None:
+        self.settings = settings
+        self.tenant = settings.tenant.lower()  # neither an id nor a domain has capitals that count
+        self.authority = f"{settings.authority.rstrip('/')}/{self.tenant}"
+        self.scopes = [scope for scope in settings.scopes or () if scope not in _OWN_SCOPES]
+        self._connection = Connection(provider=f"{self.authority}/v2.0", ca_bundle=settings.ca_bundle)
+        self._discovered: tuple[Endpoints, Any] | None = None  # and the answer in which they came
+
+    @property
+    def issuer(self) -> str:
+        """By the tenant's id once Entra has been asked; until then by what the profile calls it."""
+        return self._connection.provider if self._discovered is None else self._discovered[0].issuer
+
+    @property
+    def client_id(self) -> str:
+        """See `OpenIdClient.client_id`."""
+        return self.settings.client_id
+
+    def begin(self) -> SignIn[Tokens]:
+        """See `OpenIdClient.begin`."""
+        return _SignIn(self)
+
+    def refresh(self, refresh_token: str) -> Tokens:
+        """See `OpenIdClient.refresh`."""
+        return self.tokens(lambda application: application.acquire_token_by_refresh_token(refresh_token, self.scopes))
+
+    def revoke(self, refresh_token: str) -> bool:  # noqa: ARG002 - the protocol's
+        """False: Entra has no revocation endpoint."""
+        return False
+
+    def end_session_url(self) -> str | None:
+        """See `OpenIdClient.end_session_url`."""
+        return self.endpoints().end_session_url(self.client_id)
+
+    def endpoints(self) -> Endpoints:
+        """The discovery document.  Raises ConfigurationError where its issuer is not this tenant's."""
+        if self._discovered is None:
+            address = f"{self.authority}/v2.0/.well-known/openid-configuration"
+            self._discovered = self._over_the_wire(lambda wire: self._checked(wire.fetch(address)))
+        return self._discovered[0]
+
+    def tokens(self, request: Callable[[Any], Mapping[str, Any]]) -> Tokens:
+        """What ``request(application)`` gives of the token endpoint."""
+        answer = self.ask(request)
+        if "access_token" not in answer:  # which every answer holds
+            raise self._connection.unavailable("answers with something that is not OpenID's")
+        return Tokens.of(answer)
+
+    def ask(self, request: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What ``request(application)`` gives, of an msal application that lives as long as the request.
+
+        Raises RefusedError where it is a refusal.
+        """
+        self.endpoints()
+        answer: Mapping[str, Any] = self._over_the_wire(lambda wire: request(self._application(wire)))
+        if "error" not in answer:
+            return answer
+        raise self._refusal(answer)
+
+    def _refusal(self, answer: Mapping[str, Any]) -> RefusedError:
+        """The no that an answer holds; raises SourceUnavailableError for what may pass by itself."""
+        refusal = explained(str(answer["error"]), str(answer.get("error_description") or ""))
+        if refusal.code not in _REFUSALS:
+            raise self._connection.unavailable(f"does not serve now: {refusal}")
+        return refusal
+
+    def _application(self, wire: _Wire) -> Any:
+        """A new one; its constructor asks for the discovery document, and is given the one that was checked."""
+        import msal
+
+        secret = self.settings.client_secret
+        how: dict[str, Any] = {
+            "authority": self.authority,
+            "http_client": wire,
+            "token_cache": _no_token_cache(),
+            "instance_discovery": False,  # it would ask Microsoft about hosts that are not Microsoft's
+        }
+        if secret is None:
+            return msal.PublicClientApplication(self.client_id, **how)
+        return msal.ConfidentialClientApplication(self.client_id, client_credential=secret.read(), **how)
+
+    def _over_the_wire(self, request: Callable[[_Wire], Any]) -> Any:
+        """What ``request(wire)`` gives.
+
+        Errors are raised when the handler is left: what was caught holds frames with what was sent, and msal's
+        messages quote states and claims.
+        """
+        import requests
+
+        with requests.Session() as session:
+            session.trust_env = self._connection.trusts_environment
+            try:
+                return request(_Wire(session, self._connection.options, self._discovered))
+            except (OSError, ValueError) as error:
+                failure: Exception = self._connection.failure(error)
+            except (AttributeError, KeyError, TypeError):  # msal takes JSON apart as it comes
+                failure = self._connection.unavailable("answers with something that is not OpenID's")
+            except RuntimeError:  # msal's own check of the nonce; before 1.38 of other claims too
+                failure = InvalidTokenError(
+                    f"The ID token that {self.issuer} gave was made for another sign-in (nonce), or does not fit "
+                    "this one otherwise; it was not used.",
+                    fix="Run %federate again; if it stays, check this machine's clock and tell your administrator.",
+                )
+        raise failure
+
+    def _checked(self, answer: Any) -> tuple[Endpoints, Any]:
+        """What discovery says, if the issuer is on the authority's host and names one tenant: this one."""
+        document = json_object(answer)
+        if "error" in document:
+            refusal = self._refusal(document)
+            raise ConfigurationError(
+                f"{self._connection.provider} is not known to Entra: {refusal}.",
+                fix=refusal.fix or "Check `tenant` and, outside the public cloud, `authority`.",
+            )
+        issuer = str(document.get("issuer"))
+        if "{tenantid}" in issuer:
+            raise ConfigurationError(
+                f"`tenant` is {self.settings.tenant}, which stands for many, and AWS trusts one issuer at a time.",
+                fix="Name the company's own tenant: its id, or one of its domains.",
+            )
+        here, there = urlsplit(self.settings.authority), urlsplit(issuer)
+        tenant = re.fullmatch(rf"/({_GUID})/v2\.0", there.path)
+        same_host = (here.scheme, here.netloc.lower()) == (there.scheme, there.netloc.lower())
+        if not same_host or tenant is None or (re.fullmatch(_GUID, self.tenant) and tenant[1] != self.tenant):
+            raise ConfigurationError(
+                f"The tenant {self.settings.tenant} at {self.settings.authority} calls itself {shown(issuer)}, "
+                "which is not how Entra names it there.",
+                fix="Check `tenant` and `authority`; Entra External ID and B2C go by `source: oidc` with an `issuer`.",
+                issuer=self._connection.provider,
+            )
+        return Endpoints.read(document, self._connection), answer
+
+
+class _Wire:
+    """What msal sends its requests by: each with its own time limit and trust, and none of them redirected."""
+
+    def __init__(self, session: Any, options: Mapping[str, Any], discovered: tuple[Endpoints, Any] | None) -> None:
+        self._session = session
+        self._options = options
+        self._discovered = discovered
+
+    def fetch(self, url: str) -> Any:
+        """The answer to a request of our own."""
+        return self._session.get(url, **self._options)
+
+    def get(self, url: str, **_: Any) -> Any:
+        """The discovery document, which is all that msal gets here, as it was checked."""
+        if self._discovered is None:
+            raise ValueError(url)
+        return self._discovered[1]
+
+    def post(self, url: str, *, data: Any = None, headers: Any = None, **_: Any) -> Any:
+        """The answer, if it is one of OAuth's: of any other, msal would log the text or remember the failure."""
+        answer = self._session.post(url, data=data, headers=headers, **self._options)
+        if answer.status_code >= 500:  # noqa: PLR2004 - HTTP's
+            answer.raise_for_status()
+        json_object(answer)
+        return answer
+
+    def close(self) -> None:
+        """The session is its owner's."""
+
+
+class _SignIn:
+    """One sign-in as the ladder's rungs drive it."""
+
+    def __init__(self, entra: Entra) -> None:
+        self._entra = entra
+        self._flow: dict[str, Any] | None = None  # msal's: what it wants back with the answer
+        self._answer: Answer | None = None
+        self._device_flow: Mapping[str, Any] = {}
+
+    @property
+    def issuer(self) -> str:
+        return self._entra.issuer
+
+    @property
+    def client_id(self) -> str:
+        return self._entra.client_id
+
+    def loopback(self, port: int) -> str:
+        return f"http://localhost:{port}"  # registered as http://localhost, any port goes; 127.0.0.1 cannot be typed in
+
+    def address(self, redirect_uri: str) -> str:
+        flow = self._entra.ask(lambda application: _authorization(application, self._entra.scopes, redirect_uri))
+        self._flow = {name: Secret(value) if isinstance(value, str) else value for name, value in flow.items()}
+        names_itself = self._entra.endpoints().names_itself
+        self._answer = Answer(self._entra, self._flow["state"], names_itself=names_itself, refusal=explained)
+        return str.__str__(self._flow["auth_uri"])
+
+    def redeem(self, answer: Mapping[str, str]) -> Tokens:
+        flow, expected = self._flow, self._answer
+        if flow is None or expected is None:
+            raise LoginFailedError("No sign-in is under way.", fix="Run %federate to begin one.")
+        try:
+            given = {"code": expected.code(answer), "state": flow["state"]}
+            tokens = self._entra.tokens(
+                lambda application: application.acquire_token_by_auth_code_flow(dict(flow), given)
+            )
+        except RefusedError as error:
+            failure = refused(self._entra, error)
+        else:
+            return replace(tokens, nonce=Secret(parse_qs(urlsplit(flow["auth_uri"]).query)["nonce"][0]))
+        raise failure
+
+    def bring(self, token: str) -> Tokens:
+        if not re.fullmatch(_GUID, self._entra.tenant):
+            self._entra.endpoints()  # which alone know the id, and with it the issuer, of a domain's tenant
+        return Tokens(id_token=Secret(token), brought=True)
+
+    def device_code(self) -> DeviceCode:
+        entra = self._entra
+        if entra.endpoints().device_authorization is None:
+            raise OutOfReachError(f"{self.issuer} does not sign in by a device code.", fix="Choose another way.")
+        if entra.settings.client_secret is not None:
+            raise OutOfReachError("Entra gives a client with a secret no device code.", fix="Choose another way.")
+        try:
+            flow = entra.ask(lambda application: application.initiate_device_flow(entra.scopes))
+        except RefusedError as error:
+            raise OutOfReachError(
+                f"{self.issuer} refuses to sign in by a device code: {error}.",
+                fix=error.fix or "Have it allowed for the client.",
+            ) from None
+        code = device_code(flow, self.issuer)
+        # msal asks once where the flow has expired; with an interval of 0, which a provider may give, it never stops.
+        self._device_flow = {**flow, "device_code": code.code, "expires_at": 0, "interval": 1}
+        return code
+
+    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:  # noqa: ARG002 - the protocol's; msal has its own
+        try:
+            return self._entra.tokens(
+                lambda application: application.acquire_token_by_device_flow(dict(self._device_flow))
+            )
+        except RefusedError as error:
+            if error.code == "authorization_pending":
+                return timedelta(0)
+            if error.code == "slow_down":
+                return SLOW_DOWN
+            failure = refused(self._entra, error)
+        raise failure
+
+
+def _authorization(application: Any, scopes: list[str], redirect_uri: str) -> Mapping[str, Any]:
+    """Msal's flow: its address, state, nonce and verifier."""
+    with warnings.catch_warnings():
+        # It is for form_post, which a Jupyter server refuses (Origin: null) and a pasted address cannot hold.
+        warnings.simplefilter("ignore")
+        flow: Mapping[str, Any] = application.initiate_auth_code_flow(
+            scopes, redirect_uri=redirect_uri, response_mode="query"
+        )
+    return flow
+
+
+def _no_token_cache() -> Any:
+    """A cache that keeps nothing: the refresh token has one owner, and msal's would log each person's claims."""
+    import msal
+
+    class NoTokenCache(msal.TokenCache):  # type: ignore[misc]
+        def add(self, event: Any, now: Any = None) -> None:
+            """Nothing."""
+
+    return NoTokenCache()
