@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 import trustme
-from openid_clients import DOMAIN, TENANT
+from openid_clients import DOMAIN, TENANT, is_entra
 
 from jupyter_federation.demo.aws import COGNITO, EmbeddedAws, IdentityPool, Role
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
@@ -110,7 +110,8 @@ def provider(request):
 def aws(_aws, provider):
     """The embedded AWS, fresh, with ``provider`` registered for the audience notebook; see ``pool`` and ``role``."""
     _aws.reset()
-    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",), keys=provider.jwks))
+    keys = provider.jwks if is_entra(provider) else None  # AWS knows no private CA
+    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",), keys=keys))
     return _aws
 
 

@@ -52,7 +52,8 @@ def make(provider, private_ca, person):
     """``make(**settings)``: a source of ``provider``, for a person with a browser here."""
 
     def make(*, device=False, **settings):
-        ladder = Ladder(Manner(use_device_code=device), browser_is_here=lambda: True, open_browser=person.open)
+        manner = Manner(use_device_code=True, allowed=("device-code",)) if device else Manner()
+        ladder = Ladder(manner, browser_is_here=lambda: True, open_browser=person.open)
         return OpenIdSource(client_of(provider, private_ca, **settings), ladder)
 
     return make
@@ -462,7 +463,7 @@ def test_a_secret_s_place_makes_a_confidential_client(confidential, private_ca, 
         client.refresh("x")
     assert "rotated" == confidential.calls[-1].parameters["client_secret"]
     with pytest.raises(LoginFailedError, match="client with a secret no device code"):
-        OpenIdSource(client, Ladder(Manner(use_device_code=True))).login(person)
+        OpenIdSource(client, Ladder(Manner(use_device_code=True, allowed=("device-code",)))).login(person)
 
 
 def test_a_secret_s_place_works_for_any_provider(browser, monkeypatch):
