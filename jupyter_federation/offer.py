@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,4 +61,6 @@ class Offer:
     def _end(self) -> str:
         if self.until is None:
             return "The offer stands until you answer or interrupt the cell."
-        return f"The offer stands until {self.until:%H:%M:%S} UTC; interrupt the cell to cancel it."
+        minutes = round((self.until - datetime.now(timezone.utc)).total_seconds() / 60)  # UTC is few people's time
+        for_how_long = f"for {minutes} minutes, " if minutes > 1 else ""
+        return f"The offer stands {for_how_long}until {self.until:%H:%M:%S} UTC; interrupt the cell to cancel it."

@@ -107,7 +107,7 @@ class CallbackHandler(JupyterHandler):
             reason = parameters.get("error_description") or parameters["error"]
             self._show(200, "You are not signed in", f"The provider says: {reason} Go back to your notebook.")
         else:
-            self._show(200, "You are signed in", "Close this page and go back to your notebook.")
+            self._show(200, "You can close this page", "Your notebook goes on, and says how the sign-in went.")
 
     def _show(self, status: int, title: str, text: str) -> None:
         self.set_status(status)

@@ -43,9 +43,9 @@ class CallbackRung:
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
                 steps=(
-                    "Open this in the browser in which you use Jupyter; the last page says when to come back here.",
-                    f"It comes back to {redirect_uri}, which has to be registered at the provider.",
-                    "Where the sign-in page refuses that, cancel the sign-in and run %federate --no-browser.",
+                    "Open this where you use Jupyter, and sign in; the last page says when to come back here.",
+                    f"Should the sign-in page refuse the redirect URI, have {redirect_uri} registered.",
+                    "Until then, cancel the sign-in and run %federate --no-browser.",
                 ),
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,

@@ -14,6 +14,8 @@ from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
 
+_KEEP_IT = "Give the code to nobody."
+
 
 class DeviceCodeRung:
     """Shows the code and asks the provider, no oftener than it wants, whether the person has typed it."""
@@ -27,13 +29,16 @@ class DeviceCodeRung:
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
         device = sign_in.device_code()
+        steps: tuple[str, ...] = (f"Open this on any device, type the code below, and sign in. {_KEEP_IT}",)
+        if device.complete_address is not None:
+            steps = (
+                "Open this on any device, check that the page shows the code below, and sign in.",
+                f"Or open {device.address} and type the code there. {_KEEP_IT}",
+            )
         offer = Offer(
             issuer=sign_in.issuer,
             client_id=sign_in.client_id,
-            steps=(
-                "Open this on any device, and see to it that it shows this code. Never pass the code on.",
-                *(() if device.complete_address is None else (f"Without the code in it: {device.address}",)),
-            ),
+            steps=steps,
             address=device.complete_address or device.address,
             code=device.user_code,
             until=device.expires_at,

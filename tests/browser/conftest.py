@@ -18,7 +18,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
-QUIET = {"news_url": None, "check_for_updates_class": "jupyterlab.NeverCheckForUpdate"}
+QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}  # asks whether to show news
 
 
 @pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other modules' own
@@ -39,7 +39,8 @@ def lab(tmp_path_factory, _aws):
     home = tmp_path_factory.mktemp("lab-of-ada")
     config = home / "jupyter_config_dir"
     enable(config, lab=True)
-    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": QUIET}))
+    (config / "labconfig").mkdir()
+    (config / "labconfig" / "page_config.json").write_text(json.dumps(QUIET))
     profile = home / "ipythondir" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 10\n")

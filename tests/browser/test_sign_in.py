@@ -173,7 +173,7 @@ def test_the_offers_link_while_the_cell_waits(federate, check, lab):
     tab = opened.value
     notebook.tab.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
     sign_in(tab)
-    tab.get_by_role("heading", name="You are signed in").wait_for()
+    tab.get_by_role("heading", name="You can close this page").wait_for()
     assert tab.url.startswith(f"{lab.url}jupyter-federation/callback?")
     notebook.picture("callback-last-page", tab)
     kinds, log = check(notebook)

@@ -46,7 +46,7 @@ def test_a_code_arrives_while_a_cell_waits(server, state):
         answer = server.callback(code=CODE, state=state, iss="https://idp.example", session_state="x")
         printed = kernel.printed()
         took = time.monotonic() - before
-    assert (200, True) == (answer.status, "You are signed in" in answer.text)
+    assert (200, True) == (answer.status, "You can close this page" in answer.text)
     assert "True {'code': '***', 'state': '***', 'iss': '***'}" == printed
     assert took < 1
 

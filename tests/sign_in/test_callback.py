@@ -79,7 +79,7 @@ def test_it_comes_before_paste_and_says_where_it_comes_back_to(elsewhere, person
     status = elsewhere.federate(prompt=person)
     assert ("valid", "ok", 1) == (status.credentials, status.sign_in, redeemed(provider))
     assert ([], [True], [".server"]) == (person.questions, person.pages, left_in(mailbox))
-    for said in (provider.issuer, "notebook", "The offer stands until", CALLBACK, "--no-browser"):
+    for said in (provider.issuer, "notebook", "The offer stands for 5 minutes, until", CALLBACK, "--no-browser"):
         assert all(said in shown for shown in person.shown[0])
 
 
@@ -221,7 +221,7 @@ def test_a_real_server_brings_the_sign_in_back_and_a_bucket_is_listed(kernel, lo
     assert ("valid", "ok", 1) == (status.credentials, status.sign_in, redeemed(provider))
     assert 1 == aws.count("AssumeRoleWithWebIdentity")
     assert person.redirects[0].startswith(f"{logged_in.url}jupyter-federation/callback?")
-    assert "You are signed in" in person.pages[0]
+    assert "You can close this page" in person.pages[0]
     assert [".server"] == left_in(Mailbox.default())
 
 
@@ -273,7 +273,7 @@ def test_the_answer_comes_in_while_the_cell_of_a_real_kernel_waits(remote, perso
         assert redirect.startswith(f"{server.url}jupyter-federation/callback?")
         person.follow(f"{redirect}&token={server.token}")
         assert "done []" == last_line(kernel)
-    assert "You are signed in" in person.pages[0]
+    assert "You can close this page" in person.pages[0]
     assert [".server"] == left_in(Mailbox.default())
 
 
