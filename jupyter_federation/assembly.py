@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.config import Policy, Profile
 from jupyter_federation.credentials import Exchange
-from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange import make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
 from jupyter_federation.exchange.further_role import FurtherRoleSettings
@@ -29,11 +28,8 @@ if TYPE_CHECKING:
 GOOGLE = "https://accounts.google.com"
 
 
-def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> TokenSource:
-    """The token source of ``profile`` under ``policy``; ``notebook`` holds the variables that it may name.
-
-    Raises ConfigurationError for a source that this version cannot sign in with.
-    """
+def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> TokenSource:  # noqa: PLR0911 - one each
+    """The token source of ``profile`` under ``policy``; ``notebook`` holds the variables that it may name."""
     match profile.source:
         case None:
             return GuestSource()  # a complete profile lacks a source only for a guest
@@ -45,12 +41,11 @@ def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> 
             return VariableSource(profile.variable or "", notebook)
         case "prompt":
             return PromptSource()
-        case "entra" | "oidc" | "google" | "cognito-user-pool":
-            return _openid_source(profile, policy)
-    raise ConfigurationError(
-        f"This version of jupyter_federation does not sign in with `source: {profile.source}` yet.",
-        fix="Bring a token: --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt.",
-    )
+        case "jupyterhub":
+            from jupyter_federation.sources.jupyterhub import JupyterHubSource
+
+            return JupyterHubSource(auth_state_key=profile.auth_state_key or "id_token", ca_bundle=profile.ca_bundle)
+    return _openid_source(profile, policy)  # the others sign in themselves
 
 
 def _openid_source(profile: Profile, policy: Policy) -> TokenSource:

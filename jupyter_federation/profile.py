@@ -101,6 +101,12 @@ class Profile:
     no_browser: bool | None = option("Show the sign-in's address and open no browser.", "flag", sources=SIGN_INS)
     use_device_code: bool | None = option("Sign in by a code typed on another device.", "flag", sources=SIGN_INS)
     token_prompt: bool | None = option("Ask for an ID token of the provider's, hidden.", "flag", sources=SIGN_INS)
+    auth_state_key: str | None = option(
+        "Which token of the hub's login to use, by its key in the auth state; without it, id_token.",
+        expects="a key of the auth state",
+        pattern=r"[\w-]+",
+        sources=("jupyterhub",),
+    )
     ca_bundle: str | None = option(
         "The certificates to trust for the provider (PEM).", **_PATH, sources=(*SIGN_INS, "jupyterhub")
     )

@@ -1,0 +1,306 @@
+"""The token of the login to the JupyterHub that started this kernel's server: nobody signs in a second time.
+
+The hub keeps it in the user's auth state and renews it there; this source reads it with the server's own API token
+(JupyterHub's REST API, ``GET /users/{name}``).  `jupyter_federation.hub` is what an administrator adds to the hub: it
+keeps the token fresh, lets servers read it, and leaves a note in the auth state where it cannot be renewed.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from jupyter_federation.errors import (
+    ConfigurationError,
+    FederationError,
+    InvalidTokenError,
+    LoginRequiredError,
+    SourceUnavailableError,
+)
+from jupyter_federation.redaction import Secret
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+
+NOTE = "jupyter_federation"
+"""The auth state's key under which the hub says why a token is not renewed; `jupyter_federation.hub` has it too."""
+
+_TIMEOUT = (2.0, 6.5)  # seconds to connect, and for the answer: a renewal has ten for everything
+_PATIENCE = 60.0  # seconds that a sign-in waits for a hub that is coming back
+_PAUSE = 3.0  # seconds between its tries
+_SOONEST = timedelta(seconds=5)  # from one question to the next, while nothing is wrong
+_CONFIGURE = "call jupyter_federation.hub.configure(c) in jupyterhub_config.py (docs/jupyterhub.md)"
+_LOG_IN_AGAIN = "Log in to the hub again (File, Hub Control Panel, or the hub's own page), then run %federate."
+
+
+def _utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Received:
+    token: IdToken
+    at: datetime
+
+
+class JupyterHubSource(TokenSource):
+    """Asks the hub for the user's auth state, and takes the token that stands there as ``auth_state_key``.
+
+    Where the hub is, and who asks, stands in the variables that JupyterHub gives each server (``environment``).
+    ``ca_bundle`` is what to trust the hub by (PEM); without it, what ``internal_ssl`` names, or else the system's.
+    """
+
+    renewable = True
+
+    def __init__(
+        self,
+        *,
+        auth_state_key: str = "id_token",
+        ca_bundle: str | None = None,
+        environment: Mapping[str, str] = os.environ,
+        now: Callable[[], datetime] = _utc_now,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._key = auth_state_key
+        self._ca_bundle = None if ca_bundle is None else str(Path(ca_bundle).expanduser())
+        self._environment = environment
+        self._now = now
+        self._sleep = sleep
+        self._lock = threading.Lock()  # over the replacement of what was received, a few instructions
+        self._received: _Received | None = None
+        self._ended = False  # the hub says so, of the login that the token is from
+
+    @property
+    def renew_at(self) -> datetime | None:
+        """When half of what the token had left is over: by then the hub has another."""
+        received = self._received
+        if received is None or received.token.expires_at is None or self._ended:
+            return None
+        left = received.token.expires_at - received.at
+        return received.at + max(left / 2, _SOONEST)
+
+    def token(self) -> IdToken:
+        """The token that the hub has now.
+
+        Raises SourceUnavailableError where it has none at the moment, LoginRequiredError where the person has to log in
+        to the hub, ConfigurationError where its administrator has to do something, InvalidTokenError for what is no
+        token.  Before the first sign-in, what may pass is a LoginRequiredError too: `login` waits for it.
+        """
+        try:
+            return self._ask()
+        except SourceUnavailableError as error:
+            if self._received is not None:
+                raise
+            raise LoginRequiredError(error.problem, fix=error.fix, **error.facts) from None
+
+    def last_token(self) -> IdToken | None:
+        """The token of a login that has ended, while it lives."""
+        received = self._received
+        if received is None or not self._ended or _has_expired(received.token, self._now()):
+            return None
+        return received.token
+
+    def login(self, prompt: Prompt) -> IdToken:
+        """The same as `token`, with patience: a hub that restarts, or whose provider is away, is awaited for a minute.
+
+        The person is not asked for anything, only told that it goes on.
+        """
+        waited = 0.0
+        while True:
+            try:
+                return self._ask()
+            except SourceUnavailableError as error:
+                if waited >= _PATIENCE:
+                    raise
+                what = f"{error.problem.rstrip('.')}; trying again"
+            for _ in range(int(_PAUSE)):
+                self._sleep(1)
+                waited += 1
+                prompt.waiting(what, waited)
+
+    def forget(self) -> None:
+        """Drop the token; the login to the hub goes on."""
+        with self._lock:
+            self._received, self._ended = None, False
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse: it holds the token."""
+        raise TypeError("a token source cannot be pickled or copied")
+
+    def _ask(self) -> IdToken:
+        auth_state = self._auth_state()
+        note = auth_state.get(NOTE)
+        problem = note.get("problem") if isinstance(note, dict) else None
+        ended = problem == "login-ended"
+        with self._lock:
+            self._ended = ended and self._received is not None
+        if ended:
+            raise LoginRequiredError(
+                "Your login to the hub has ended: its identity provider does not renew it any longer.",
+                fix=_LOG_IN_AGAIN,
+            )
+        text = auth_state.get(self._key)
+        if not isinstance(text, str) or not text:
+            raise self._no_token(auth_state)
+        try:
+            token = IdToken.parse(Secret(text))
+        except InvalidTokenError as error:
+            raise error.restated(problem=f"The hub's `{self._key}`: {error.problem}") from None
+        now = self._now()
+        if _has_expired(token, now):
+            raise _expired(token, problem)
+        token.check_time(now)
+        with self._lock:
+            self._received = _Received(token=token, at=now)
+        return token
+
+    def _auth_state(self) -> Mapping[str, Any]:
+        """What the hub keeps of the user's login; full of secrets."""
+        user = self._variable("JUPYTERHUB_USER")
+        answer = self._answer(f"{self._variable('JUPYTERHUB_API_URL')}/users/{quote(user, safe='@~')}")
+        if "auth_state" not in answer:
+            raise ConfigurationError(
+                "This hub does not let your server read the login that you have there.",
+                fix="Ask the hub's administrator for it; then stop your server and start it again.",
+                administrator=f"grant admin:auth_state!user to the roles user and server: {_CONFIGURE}",
+            )
+        auth_state = answer["auth_state"]
+        if not isinstance(auth_state, dict):
+            raise LoginRequiredError(
+                "The hub keeps nothing of your login that could be used here.",
+                fix="Log out of the hub and in again, then run %federate. If it stays: a login by password, PAM or a "
+                "web server's single sign-on carries no token; sign in from the notebook (`source` oidc or entra).",
+                administrator="set c.Authenticator.enable_auth_state, and keep JUPYTERHUB_CRYPT_KEY the same when the "
+                "hub restarts; what was saved with another key is lost",
+            )
+        return auth_state
+
+    def _no_token(self, auth_state: Mapping[str, Any]) -> FederationError:
+        kinds = [key for key in ("id_token", "access_token", "refresh_token") if isinstance(auth_state.get(key), str)]
+        return ConfigurationError(
+            f"Your login to this hub carries no `{self._key}`; it carries {' and '.join(kinds) or 'no token'}.",
+            fix="Sign in from the notebook (`source` oidc or entra), or ask the hub's administrator.",
+            administrator="let the hub log in by OpenID Connect, with openid among the authenticator's `scope` (GitHub "
+            f"and the like give no ID token); or name another key than {self._key}: `auth_state_key`",
+        )
+
+    def _answer(self, url: str) -> Mapping[str, Any]:
+        """The hub's answer to a GET, a JSON object."""
+        import requests  # loaded here: a token that is brought needs none of it
+
+        with requests.Session() as session:
+            session.trust_env = False  # the hub is not behind a proxy, and a .netrc would replace the header
+            session.headers["Authorization"] = Secret(f"token {self._variable('JUPYTERHUB_API_TOKEN')}")
+            try:
+                response = session.get(url, timeout=_TIMEOUT, allow_redirects=False, **self._certificates())
+                status = response.status_code
+                answer = response.json() if status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN) else None
+            except (OSError, ValueError) as error:  # OSError is what requests' own errors are
+                raise _failure(error, url) from None  # the error holds the request, and that the hub's token
+        if status == HTTPStatus.OK and isinstance(answer, dict):
+            return answer
+        raise _refusal(status, answer)
+
+    def _certificates(self) -> dict[str, Any]:
+        """What the hub is trusted by, and what shows it who asks (JupyterHub's ``internal_ssl``)."""
+        named = self._environment.get
+        verify = self._ca_bundle or named("JUPYTERHUB_SSL_CLIENT_CA")
+        certificate, key = named("JUPYTERHUB_SSL_CERTFILE"), named("JUPYTERHUB_SSL_KEYFILE")
+        return {"verify": verify or True, "cert": (certificate, key) if certificate and key else None}
+
+    def _variable(self, name: str) -> Secret:
+        value = self._environment.get(name)
+        if not value:
+            raise ConfigurationError(
+                f"This kernel does not run on a JupyterHub: {name} is not set.",
+                fix="Use another federation profile here; one with `source` jupyterhub is for a hub's servers.",
+            )
+        return Secret(value)
+
+
+def _has_expired(token: IdToken, now: datetime) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
+
+
+def _expired(token: IdToken, problem: object) -> FederationError:
+    """The hub has nothing but an expired token; ``problem`` is what it says of that itself."""
+    at = f"{token.expires_at:%H:%M:%S} UTC"
+    if problem == "provider-unreachable":
+        return SourceUnavailableError(
+            f"The hub's identity provider {token.issuer} does not answer the hub; your token ended at {at}.",
+            fix="Wait: it is tried again and again. %federate refresh tries now.",
+            administrator="the hub's log says how the request to the token endpoint failed",
+        )
+    if problem == "no-refresh-token":
+        return LoginRequiredError(
+            f"Your login to the hub ended at {at}, and the hub was given nothing to renew it with.",
+            fix=_LOG_IN_AGAIN,
+            administrator="have the provider give a refresh token: offline_access among the authenticator's `scope`",
+        )
+    if problem == "no-id-token":
+        return LoginRequiredError(
+            f"Your login to the hub ended at {at}: {token.issuer} renews it without an ID token.",
+            fix=_LOG_IN_AGAIN,
+            administrator="the provider's refresh answers hold no id_token (openid among the authenticator's `scope`?)",
+        )
+    return SourceUnavailableError(
+        f"The hub hands out a token that ended at {at}.",
+        fix="Wait up to five minutes, or log in to the hub again; then run %federate refresh.",
+        administrator=f"OAuthenticator by itself does not look at the ID token's end: {_CONFIGURE}",
+    )
+
+
+def _failure(error: OSError | ValueError, url: str) -> FederationError:
+    """A request that did not come to an answer, in words."""
+    from requests import exceptions
+
+    where = url.partition("/users/")[0]
+    if isinstance(error, exceptions.SSLError):
+        return ConfigurationError(
+            f"The hub's address {where} shows a certificate that is not trusted here.",
+            fix="Name what to trust: `ca_bundle`.",
+        )
+    if isinstance(error, ValueError):
+        return SourceUnavailableError(f"What answers at {where} is no hub.", fix="Tell the hub's administrator.")
+    if isinstance(error, exceptions.RequestException):
+        timed_out = isinstance(error, exceptions.Timeout)
+        return SourceUnavailableError(
+            f"The hub {'does not answer in time' if timed_out else 'cannot be reached'} ({where}).",
+            fix="Wait: a hub that restarts is back within a minute or two, and it is tried again by itself.",
+        )
+    return ConfigurationError(
+        "The certificates that the hub should be trusted by cannot be read.",
+        fix="Check `ca_bundle`; without one, the files that JUPYTERHUB_SSL_* name.",
+    )
+
+
+def _refusal(status: int, answer: object) -> FederationError:
+    """An answer that is none."""
+    said = answer.get("message") if isinstance(answer, dict) else None
+    if status == HTTPStatus.NOT_FOUND:
+        return LoginRequiredError("The hub knows no user of your name.", fix=_LOG_IN_AGAIN)
+    if status != HTTPStatus.FORBIDDEN:
+        return SourceUnavailableError(
+            f"The hub answers with HTTP {status}.",
+            fix="Wait: it is tried again by itself. If it stays, tell the hub's administrator.",
+        )
+    if isinstance(said, str) and "scopes" in said:
+        return ConfigurationError(
+            "This hub does not let your server read anything of you.",
+            fix="Ask the hub's administrator for it; then stop your server and start it again.",
+            administrator=f"a role that replaces `server` or `user` lost its scopes: {_CONFIGURE}",
+        )
+    return SourceUnavailableError(
+        "The hub takes your server for a stranger's: your login there has ended, its identity provider is down, or the "
+        "hub has forgotten your server.",
+        fix="Open the hub's page (File, Hub Control Panel), and log in if it asks. If it stays, stop your server there "
+        "and start it again.",
+        administrator="up to JupyterHub 6.0, and with auth_refresh_strict, a login that cannot be refreshed gets HTTP "
+        f"403, and OAuthenticator refreshes none while the provider is down: {_CONFIGURE}",
+    )
