@@ -442,6 +442,14 @@ def test_the_token_is_renewed_on_its_own_and_the_credentials_by_theirs(two_clock
     assert {("refreshed", "valid")} == set(two_clocks.events[1:])
 
 
+def test_keys_are_renewed_by_their_own_clock_however_long_the_token_lives(stage):
+    """Twenty minutes before they expire, though the token wants nothing for two hours."""
+    stage.source.renew_at = START + timedelta(hours=2)
+    stage.session.login(Nobody())
+    stage.pass_time(2401)
+    assert (2, 2) == (stage.source.asked, len(stage.exchange.asked))
+
+
 def test_a_refused_renewal_shows_early_and_buys_one_last_set_of_keys(two_clocks):
     """needs_you within half of the token's life, a full hour of keys from there, and nobody is asked again."""
     refuse(two_clocks)
@@ -466,9 +474,11 @@ def test_the_last_set_of_keys_is_bought_once(two_clocks):
     """A refresh afterwards is refused, and spends nothing."""
     refuse(two_clocks)
     assert "needs_you" == two_clocks.session.refresh().sign_in
-    with pytest.raises(LoginRequiredError):
-        two_clocks.session.refresh()
+    for _ in range(2):
+        with pytest.raises(LoginRequiredError):
+            two_clocks.session.refresh()
     assert 2 == len(two_clocks.exchange.asked)
+    assert ["needs_you"] == [event for event, _ in two_clocks.events if event == "needs_you"]
     assert "key-2" == two_clocks.session.credentials().access_key_id
 
 
@@ -514,6 +524,16 @@ def test_a_token_that_is_always_due_is_asked_for_once_a_second(two_clocks):
     two_clocks.events.clear()
     two_clocks.pass_time(10, step=0.1)
     assert len(two_clocks.events) <= 10
+
+
+def test_forked_children_renew_their_keys_at_moments_of_their_own(signed_in):
+    """Each draws anew, or a pool of them would ask AWS at once."""
+    due = set()
+    for number in range(5):
+        signed_in.session._draw = lambda number=number: number / 5
+        signed_in.session.forked()
+        due.add(signed_in.session._state.held.renewal_at)
+    assert 5 == len(due)
 
 
 def test_a_forked_child_keeps_the_clock_of_its_credentials(two_clocks):

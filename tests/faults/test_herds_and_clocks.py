@@ -253,6 +253,31 @@ def test_a_session_that_nobody_holds_is_gone():
     assert None is background._thread
 
 
+def test_of_several_sessions_the_one_that_is_due_first_is_not_kept_waiting():
+    """The one thread wakes for whichever of them is next, and not every half minute."""
+
+    class Due:
+        def __init__(self, every):
+            self.every, self.ticks = every, 0
+
+        def tick(self):
+            self.ticks += 1
+            return self.every
+
+        def forked(self):
+            """Nothing to begin anew."""
+
+    background, soon, late = Refresher(), Due(0.02), Due(1000)
+    background.add(late)
+    background.add(soon)
+    deadline = time.monotonic() + 5
+    while soon.ticks < 5 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert soon.ticks >= 5
+    background.remove(soon)
+    background.remove(late)
+
+
 def test_a_second_refresher_leaves():
     """Where an interrupt made two, the one that is not looked after goes, and the wake-up that it took goes on."""
     clock = FakeClock()

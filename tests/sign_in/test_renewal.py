@@ -26,12 +26,23 @@ ONCE = Config(retries={"total_max_attempts": 1})  # a failure is one, and not th
 LATE = 1.0  # seconds by which a busy machine may be late
 
 
-def short(*values):
-    return pytest.param(*values, id=named("short", values))
+def short(*values, provider="any"):
+    return pytest.param(provider, *values, id=named("short", [provider, *values]))
 
 
 def long(*values):
-    return pytest.param(*values, id=named("long", values), marks=[pytest.mark.soak, pytest.mark.timeout(900)])
+    """By way of each client's library."""
+    marks = [pytest.mark.soak, pytest.mark.timeout(900)]
+    return [
+        pytest.param(provider, *values, id=named("long", [provider, *values]), marks=marks)
+        for provider in ("any", "Entra")
+    ]
+
+
+def proofs(names, *forms):
+    """A proof in its ``forms``, short and long; ``names`` follow the provider."""
+    params = [each for form in forms for each in (form if isinstance(form, list) else [form])]
+    return pytest.mark.parametrize(("provider", *names), params, indirect=["provider"])
 
 
 def named(form, values):
@@ -125,7 +136,7 @@ def scene(kernel, person, provider, aws):
     provider.id_token_lifetime = before
 
 
-@pytest.mark.parametrize("tokens", [short(4), long(60)])
+@proofs(["tokens"], short(4), long(60))
 def test_over_five_lifetimes_nothing_fails_and_nobody_is_asked(scene, tokens):
     """One prompt and one exchange, because keys live an hour; a renewal at each half life, because tokens do not."""
     scene.federate(tokens=tokens)
@@ -138,9 +149,13 @@ def test_over_five_lifetimes_nothing_fails_and_nobody_is_asked(scene, tokens):
     assert ("valid", "ok", None) == (status.credentials, status.sign_in, status.last_error)
 
 
-@pytest.mark.parametrize(
-    ("tokens", "keys", "seconds"),
-    [short(12, 4, 10), short(4, 5, 10), long(60, 25, 150), long(25, 60, 150), long(30, 31, 150)],
+@proofs(
+    ["tokens", "keys", "seconds"],
+    short(12, 4, 10),
+    short(4, 5, 10),
+    long(60, 25, 150),
+    long(25, 60, 150),
+    long(30, 31, 150),
 )
 def test_two_clocks_run_side_by_side(scene, tokens, keys, seconds):
     """Keys are renewed by theirs and ID tokens by theirs, whichever is shorter: neither costs a renewal of the other.
@@ -156,7 +171,12 @@ def test_two_clocks_run_side_by_side(scene, tokens, keys, seconds):
     assert ("valid", "ok") == (scene.kernel.status().credentials, scene.kernel.status().sign_in)
 
 
-@pytest.mark.parametrize(("tokens", "keys", "seed"), [short(6, 16, 1), *(long(20, 50, seed) for seed in range(2, 7))])
+@proofs(
+    ["tokens", "keys", "seed"],
+    short(6, 16, 1),
+    short(6, 16, 7, provider="Entra"),
+    *(long(20, 50, seed) for seed in range(2, 7)),
+)
 def test_a_refresh_token_that_is_revoked_at_any_moment(scene, tokens, keys, seed):
     """It shows within half of the ID token's life and buys one last set of keys; then one sign-in mends everything."""
     heard = []
@@ -214,15 +234,14 @@ def hanging(provider):
     provider.recover()
 
 
-@pytest.mark.parametrize(
-    ("down", "tokens", "seconds"),
-    [
-        short(answering_503, 4, 4),
-        short(refusing_connections, 4, 4),
-        long(answering_503, 60, 90),
-        long(refusing_connections, 60, 90),
-        long(hanging, 60, 90),
-    ],
+@proofs(
+    ["down", "tokens", "seconds"],
+    short(answering_503, 4, 4),
+    short(answering_503, 4, 4, provider="Entra"),
+    short(refusing_connections, 4, 4),
+    long(answering_503, 60, 90),
+    long(refusing_connections, 60, 90),
+    long(hanging, 60, 90),
 )
 def test_a_provider_that_was_down_is_back_within_15_seconds(scene, down, tokens, seconds):
     """Nobody is asked, nothing fails meanwhile, there is no further exchange; and a tired provider is left in peace.

@@ -32,7 +32,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
     TokenError,
 )
-from jupyter_federation.openid.client import is_safe
+from jupyter_federation.openid.client import Tokens, is_safe
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.profile import Profile
@@ -213,6 +213,41 @@ def test_a_revoked_refresh_token_needs_the_person_and_leaves_the_last_token(sign
     assert signed_in.last_token() is None
 
 
+def test_a_token_is_the_last_only_once_the_provider_has_refused(signed_in):
+    """While it can be renewed, an exchange takes the current one."""
+    assert signed_in.last_token() is None
+
+
+def test_a_refused_sign_in_wants_no_renewal_and_no_last_token_beyond_the_policy_s_time(make, person, clock, provider):
+    """The policy's end is an end, and nothing is due at it any more."""
+    source = make(longest=timedelta(minutes=45))
+    source.login(person)
+    provider.revoke_all()
+    clock.advance(minutes=31)
+    with pytest.raises(LoginRequiredError, match="invalid_grant"):
+        source.token()
+    assert (None, False) == (source.renew_at, source.last_token() is None)
+    clock.advance(minutes=15)
+    assert source.last_token() is None  # though it lives a quarter of an hour longer
+
+
+def test_a_refresh_token_that_is_not_rotated_goes_on(signed_in, clock, provider, monkeypatch):
+    """RFC 6749, section 6: without a new one, the one before is good."""
+    used = []
+
+    def refresh(token):
+        used.append(str.__str__(token))
+        return Tokens(
+            id_token=provider.id_token("ada", iat=int(clock().timestamp()), exp=int(clock().timestamp() + 3600))
+        )
+
+    monkeypatch.setattr(signed_in._client, "refresh", refresh)
+    for _ in range(3):
+        clock.advance(minutes=31)
+        signed_in.token()
+    assert (3, 1, True) == (len(used), len(set(used)), signed_in.renewable)
+
+
 @both
 @pytest.mark.parametrize(
     "fault",
@@ -247,6 +282,22 @@ def test_the_policy_s_time_ends_the_sign_in_whatever_still_lives(make, person, c
     with pytest.raises(LoginRequiredError, match="max_session_hours"):
         source.token()
     assert source.last_token() is None
+
+
+def test_the_policy_s_time_counts_from_the_sign_in_and_not_from_its_renewals(
+    make, person, clock, monkeypatch, provider
+):
+    """Otherwise it would never end."""
+    monkeypatch.setattr(provider, "now", clock)
+    source = make(longest=timedelta(hours=2))
+    source.login(person)
+    for _ in range(3):
+        clock.advance(minutes=31)
+        source.token()
+    assert source.renew_at < datetime.now(timezone.utc) + timedelta(hours=2)
+    clock.advance(minutes=31)
+    with pytest.raises(LoginRequiredError, match="max_session_hours"):
+        source.token()
 
 
 FOREIGN = {
