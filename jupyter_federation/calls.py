@@ -5,11 +5,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from typing import TYPE_CHECKING, NoReturn
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from jupyter_federation.errors import ConfigurationError, FederationError, InvalidStateError
+from jupyter_federation import controls
+from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
 from jupyter_federation.notebook_prompt import NotebookPrompt
+from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_kernel
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     import boto3
 
 _kernel = Federation()
+controls.shared.follow(_kernel)
 
 
 def federate(profile: str | None = None, **options: object) -> SessionStatus:
@@ -35,7 +39,7 @@ def federate(profile: str | None = None, **options: object) -> SessionStatus:
     given the credentials; the identity before stays then.
     """
     with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.federate(profile, prompt=prompt, **options)
+        return replace(_kernel.federate(profile, prompt=prompt, **options), live_view=beside_a_status)
 
 
 def federate_to_identity_pool(
@@ -57,7 +61,7 @@ def federate_to_identity_pool(
     # This frame may be shown in a traceback, so the token is masked from here on, or gone.
     token = Secret(str.__str__(token)) if isinstance(token, str) else token if callable(token) else ""
     with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
-        return _kernel.federate_to_identity_pool(
+        status = _kernel.federate_to_identity_pool(
             token,
             provider,
             prompt=prompt,
@@ -65,6 +69,7 @@ def federate_to_identity_pool(
             developer_provided_identity_id=developer_provided_identity_id,
             **options,
         )
+    return replace(status, live_view=beside_a_status)
 
 
 def session(name: str) -> boto3.Session:
@@ -119,6 +124,8 @@ def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatu
                 "The first argument of jf.clear is `sign_out`, True or False.",
                 fix="To clear one identity, write jf.clear(profile=NAME).",
             )
+        if profile is None:
+            controls.shared.cancel()  # a sign-in that the panel has begun would go on
         return _kernel.clear(sign_out=sign_out, profile=profile, prompt=prompt)
 
 
@@ -154,10 +161,12 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
     return _kernel.subscribe(subscriber)
 
 
-def panel() -> NoReturn:
-    """The widget panel, which comes with a later release; raises InvalidStateError until then."""
-    with _errors_without_frames():
-        raise InvalidStateError("The panel is not in this release yet.", fix="%federate status shows the same as text.")
+def panel() -> Panel:
+    """What displays the panel: how things stand, with buttons, up to date for as long as the kernel lives.
+
+    One for each kernel; displayed again, it is another view of the same.
+    """
+    return of_this_kernel()
 
 
 @contextlib.contextmanager

@@ -280,7 +280,7 @@ class Federation:
 
     # While signed in
 
-    def refresh(self, *, prompt: Prompt) -> SessionStatus:
+    def refresh(self, *, prompt: Prompt | None = None) -> SessionStatus:
         """Renew every identity's credentials now.  Raises TokenError or ExchangeError; what is still valid stays."""
         identities = [*([self._current] if self._current is not None else []), *self._beside.values()]
         if not identities:
@@ -415,6 +415,7 @@ class Federation:
             profile=identity.profile.name,
             provider=status.provider or identity.profile.provider,
             account_id=status.account_id or (self._account_id if identity is self._current else None),
+            region=_region(identity.profile),
             set_aside=self._environment.set_aside,
             beside=tuple(self._beside),
         )

@@ -5,12 +5,13 @@ Loading costs next to nothing, so whatever reads files or knows AWS is imported 
 
 from __future__ import annotations
 
+import importlib
 import os
 import re
 import shlex
 import sys
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from IPython.core.completer import CompletionContext, SimpleCompletion, context_matcher
@@ -35,6 +36,7 @@ _HELP = """\
 %federate whoami                  who AWS says you are
 %federate refresh                 renew the credentials now
 %federate clear [PROFILE]         sign out, of one identity or all; --sign-out at the provider too
+%federate panel                   a panel that stays up to date, with buttons
 %federate profiles                the federation profiles and the files they come from
 
 TOKEN, one of
@@ -49,7 +51,6 @@ TARGET, one of
 Options, the same as a profile's keys:
 """
 _NOT_YET = {
-    "panel": "%federate status shows how the sign-in stands.",
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
     "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
 }
@@ -74,7 +75,9 @@ def unregister(shell: InteractiveShell) -> None:
     if magic is None:
         return
     magic.__self__.remove()
-    calls = sys.modules.get("jupyter_federation.calls")
+    panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("panel_widgets", "calls"))
+    if panel is not None:
+        panel.of_this_kernel().close()
     if calls is not None:  # otherwise nobody has signed in
         calls.clear()
 
@@ -86,12 +89,20 @@ class FederateMagic:
         self._shell = shell
         self._history = shell.history_manager
         self._plain_store_inputs = self._history.store_inputs
+        self._close_channel: Callable[[], None] = _nothing
 
     def install(self) -> None:
         """Hook into the shell."""
         self._shell.register_magic_function(self.federate, magic_kind="line", magic_name=_MAGIC)
         self._shell.Completer.custom_matchers.append(self.complete)
         self._history.store_inputs = self._store_inputs
+        if hasattr(getattr(self._shell, "kernel", None), "control_handlers"):  # ipykernel, and not a terminal
+            from jupyter_federation import comm, controls
+
+            controls.shared.serve(_load_calls)
+            channel = comm.Channel(self._shell.kernel, controls.shared)
+            channel.open()
+            self._close_channel = channel.close
 
     def remove(self) -> None:
         """Leave the shell as it was."""
@@ -99,6 +110,7 @@ class FederateMagic:
         self._shell.Completer.custom_matchers.remove(self.complete)
         if self._history.store_inputs == self._store_inputs:  # else somebody has wrapped it since
             self._history.store_inputs = self._plain_store_inputs
+        self._close_channel()
 
     @no_var_expand
     def federate(self, line: str) -> Any:
@@ -180,6 +192,15 @@ def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque
         ) from None
     comment = next((number for number, word in enumerate(words) if word.startswith("#")), None)
     return deque(words[:comment])
+
+
+def _nothing() -> None:
+    """What has to be done where nothing was."""
+
+
+def _load_calls() -> None:
+    """What has the kernel's federation; it takes boto3 with it."""
+    importlib.import_module("jupyter_federation.calls")
 
 
 def _run(words: deque[str]) -> Any:

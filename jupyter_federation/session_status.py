@@ -5,15 +5,21 @@ from __future__ import annotations
 import html
 import json
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
-from typing import Literal
+from typing import Any, Literal
+
+CredentialsState = Literal["none", "valid", "expired"]
+SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
 
 # Saved with the notebook, so without whom it is about: ARNs, Cognito ids, e-mail addresses, account numbers.
 _PERSONAL = re.compile(r"arn:aws[\w-]*:\S+|[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|[^\s@]+@[^\s@]+\w|\b\d{12}\b")
 
-CredentialsState = Literal["none", "valid", "expired"]
-SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
+
+def without_persons(text: str) -> str:
+    """``text`` without what names a person, an account or a role: a notebook may save it."""
+    return _PERSONAL.sub("…", text)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,6 +32,7 @@ class SessionStatus:
     ``next_try_at`` is when a failed renewal is tried again by itself.  ``beside`` names the further identities
     (`jf.session`), ``way_back`` what signs in again.  ``remarks`` are sentences for the person, ``pages`` the
     addresses in them that are theirs to open, ``happened`` is what the call that returned this status did.
+    ``live_view`` gives the MIME types that a front end may show in place of this moment, where there are any.
     """
 
     credentials: CredentialsState = "none"
@@ -38,6 +45,7 @@ class SessionStatus:
     identity_id: str | None = field(default=None, repr=False)
     role_arn: str | None = field(default=None, repr=False)
     account_id: str | None = field(default=None, repr=False)
+    region: str | None = None
     access_key_suffix: str | None = None
     sign_in_expires_at: datetime | None = None
     credentials_expire_at: datetime | None = None
@@ -49,10 +57,12 @@ class SessionStatus:
     remarks: tuple[str, ...] = ()
     pages: tuple[str, ...] = ()
     happened: str | None = None
+    live_view: Callable[[], Mapping[str, Any]] | None = field(default=None, repr=False, compare=False)
 
     def to_json(self) -> str:
         """The status as a JSON object; times are epoch milliseconds."""
-        return json.dumps(asdict(self), default=lambda value: round(value.timestamp() * 1000))
+        known = {name: value for name, value in asdict(self).items() if name != "live_view"}
+        return json.dumps(known, default=lambda value: round(value.timestamp() * 1000))
 
     def __str__(self) -> str:
         """The lines that text/plain shows."""
@@ -60,6 +70,10 @@ class SessionStatus:
 
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:  # noqa: FBT001 - IPython's signature
         printer.text("SessionStatus(…)" if cycle else str(self))  # type: ignore[attr-defined]
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, Any]:  # noqa: ARG002 - IPython's
+        live = {} if self.live_view is None else self.live_view()
+        return {**live, "text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
         lines = [html.escape(line, quote=False) for line in self._lines(datetime.now(timezone.utc))]
@@ -90,7 +104,7 @@ class SessionStatus:
         if self.beside:
             lines.append(f"Beside it, by jf.session: {', '.join(self.beside)}.")
         if self.last_error:
-            lines.append(f"Last error: {_PERSONAL.sub('…', self.last_error)}")
+            lines.append(f"Last error: {without_persons(self.last_error)}")
         return lines if self.happened is None else [self.happened, *lines]
 
     def _headline(self, now: datetime) -> str:

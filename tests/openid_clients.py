@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("provider", ["any", "Entra"], indirect=True)
 
 
 def is_entra(provider):
-    return provider.path.endswith("/v2.0")
+    return bool(provider.path)
 
 
 def client_of(provider, private_ca, **settings):
