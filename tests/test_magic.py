@@ -103,6 +103,8 @@ def stored(shell):
         ("--token-file my\\ token", ("federate", (None,), {"source": "file", "path": "my token"})),
         ("--scopes a b --no-browser", ("federate", (None,), {"scopes": ["a", "b"], "no_browser": True})),
         ('--policy \'{"Version": "2012-10-17"}\'', ("federate", (None,), {"policy": '{"Version": "2012-10-17"}'})),
+        ("--client-secret-env NAME", ("federate", (None,), {"client_secret_env": "NAME"})),
+        ("--client-secret-file=~/secret", ("federate", (None,), {"client_secret_file": "~/secret"})),
         ("--role-arn $arn", ("federate", (None,), {"role_arn": "arn:aws"})),
         ("--role-arn {arn}", ("federate", (None,), {"role_arn": "arn:aws"})),
         ("status", ("status", (), {})),
