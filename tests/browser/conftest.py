@@ -72,7 +72,7 @@ class Notebook:
         """What the person sees, kept in JF_ARTEFACTS where that names a directory."""
         folder = Path(os.environ.get("JF_ARTEFACTS") or self.directory)
         folder.mkdir(parents=True, exist_ok=True)
-        (tab or self.tab).screenshot(path=folder / f"{name}.png")
+        (tab or self.tab).screenshot(path=folder / f"{self.directory.name}-{name}.png")
 
     def outputs(self, number):
         """What stands under cell ``number`` (from 0; the source does not count)."""

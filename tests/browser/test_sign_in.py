@@ -14,11 +14,11 @@ import time
 import boto3
 import pytest
 from certified_provider import CertifiedProvider, FormBrowser
+from openid_clients import TENANT, client_of, is_entra
 from people import Person
 from secrecy.scanner import Scanner, key_secrets
 
 from jupyter_federation.demo.aws import OpenIdProvider, Role
-from jupyter_federation.openid.provider import Provider, ProviderSettings
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
 
@@ -44,11 +44,12 @@ print([each["Key"] for each in boto3.client("s3").list_objects_v2(Bucket="observ
 """
 
 
-@pytest.fixture(scope="module")
-def _certified(certificates):
+@pytest.fixture(scope="module", params=[{"path": "/realms/research"}, {"tenant": TENANT}], ids=["any", "Entra"])
+def _certified(request, certificates):
+    loopback = ("http://127.0.0.1/", "http://localhost")
     callback = "http://127.0.0.1/lab-of-ada/jupyter-federation/callback"
-    with CertifiedProvider(certificates, path="/realms/research", redirect_uris=("http://127.0.0.1/", callback)) as it:
-        yield it
+    with CertifiedProvider(certificates, redirect_uris=(*loopback, callback), **request.param) as server:
+        yield server
 
 
 @pytest.fixture
@@ -75,9 +76,10 @@ def aws(_aws, provider):
 @pytest.fixture
 def profile(provider, certificates):
     """The keys of the person's federation profile."""
-    return {
-        "source": "oidc",
-        "issuer": provider.issuer,
+    where = {"source": "oidc", "issuer": provider.issuer}
+    if is_entra(provider):
+        where = {"source": "entra", "tenant": TENANT, "authority": provider.url}  # msal speaks to it
+    return where | {
         "client_id": "notebook",
         "ca_bundle": str(certificates.ca),
         "role_arn": "arn:aws:iam::123456789012:role/Researcher",
@@ -223,17 +225,18 @@ def test_a_code_that_is_typed_on_another_device(federate, check, chromium, provi
 
 
 @pytest.fixture
-def token(provider, certificates):
+def token(provider, private_ca, certificates):
     """An ID token of Ada's that she got elsewhere."""
-    settings = ProviderSettings(issuer=provider.issuer, client_id="notebook", ca_bundle=str(certificates.ca))
     person = Person(FormBrowser(certificates.ca))
     ladder = Ladder(Manner(), browser_is_here=lambda: True, open_browser=person.open)
-    return str.__str__(OpenIdSource(Provider(settings), ladder).login(person).raw)
+    return str.__str__(
+        OpenIdSource(client_of(provider, private_ca, ca_bundle=str(certificates.ca)), ladder).login(person).raw
+    )
 
 
-def test_a_token_is_pasted(federate, check, profile, token):
-    """Into a hidden input; it says what is asked for."""
-    notebook = federate(f"%federate --token-prompt --role-arn {profile['role_arn']} --region eu-west-1")
+def test_a_token_is_pasted(federate, check, token):
+    """Into a hidden input; what is said before names the provider."""
+    notebook = federate("%federate --token-prompt")
     field = notebook.tab.locator(".jp-Stdin-input")
     field.wait_for(timeout=30_000)
     notebook.picture("token-prompt")
