@@ -19,10 +19,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import trustme
 
 SCRIPT = Path(__file__).parent / "certified" / "provider.js"
 ELSEWHERE = "login.example.test"  # reached through a proxy alone
-TENANT = "9188040d-6c67-4c5b-b112-36a304b66dad"
 
 
 class CertifiedProvider:
@@ -41,16 +41,16 @@ class CertifiedProvider:
         tenant=None,
         id_token_seconds=3600,
         access_token_seconds=3600,
-        redirect_uris=("http://127.0.0.1/",),
+        redirect_uris=("http://127.0.0.1/", "http://localhost"),
     ):
         self.certificates = certificates
-        self.tenant = tenant
+        self.path = path if tenant is None else f"/{tenant}/v2.0"
         self._record = certificates.key.with_name(f"requests-{secrets.token_hex(4)}.jsonl")
         self._seen = 0
         self._settings = {
             "host": host,
             "port": 0,
-            "path": path if tenant is None else f"/{tenant}/v2.0",
+            "path": self.path,
             "tenant": tenant,
             "client_id": "notebook",
             "redirect_uris": redirect_uris,
@@ -107,6 +107,11 @@ class CertifiedProvider:
         return self.issuer.partition("://")[2]
 
     @property
+    def url(self):
+        """Scheme, host and port."""
+        return self.issuer.removesuffix(self.path)
+
+    @property
     def port(self):
         return urllib.parse.urlsplit(self.issuer).port
 
@@ -117,8 +122,7 @@ class CertifiedProvider:
             opener = urllib.request.build_opener(
                 urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
             )
-            path = urllib.parse.urlsplit(self.issuer).path
-            with opener.open(f"https://127.0.0.1:{self.port}{path}/jwks", timeout=10) as answer:
+            with opener.open(f"https://127.0.0.1:{self.port}{self.path}/jwks", timeout=10) as answer:
                 self._jwks = json.load(answer)
         return self._jwks
 
@@ -249,16 +253,14 @@ def _pass_on(source, destination):
 
 
 @pytest.fixture(scope="session")
-def certificates(tmp_path_factory):
-    """A CA of the tests, ``ca``; a certificate of its, ``chain`` and ``key``; and ``stranger``, another CA.  Paths."""
-    import trustme
-
+def certificates(tmp_path_factory, private_ca):
+    """A certificate of ``private_ca``: ``chain`` and ``key``; ``ca``, and ``stranger``, another CA.  All are paths."""
     folder = tmp_path_factory.mktemp("certificates")
-    made = SimpleNamespace(**{name: folder / f"{name}.pem" for name in ("ca", "chain", "key", "stranger")})
-    authority = trustme.CA(organization_name="Test CA")
-    authority.cert_pem.write_to_path(made.ca)
+    made = SimpleNamespace(
+        **{name: folder / f"{name}.pem" for name in ("chain", "key", "stranger")}, ca=private_ca.path
+    )
     trustme.CA(organization_name="Another CA").cert_pem.write_to_path(made.stranger)
-    certificate = authority.issue_cert("127.0.0.1", "localhost", ELSEWHERE)
+    certificate = private_ca.issue_cert("127.0.0.1", "localhost", ELSEWHERE)
     certificate.private_key_pem.write_to_path(made.key)
     made.chain.write_bytes(b"".join(pem.bytes() for pem in certificate.cert_chain_pems))
     return made

@@ -19,7 +19,7 @@ both = pytest.mark.parametrize("provider", ["any", "Entra"], indirect=True)
 
 
 def is_entra(provider):
-    return bool(provider.path)
+    return provider.path.endswith("/v2.0")
 
 
 def client_of(provider, private_ca, **settings):

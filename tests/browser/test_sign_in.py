@@ -173,7 +173,7 @@ def test_the_offers_link_while_the_cell_waits(federate, check, lab):
     with notebook.tab.context.expect_page() as opened:
         notebook.offer.get_by_role("link").click()
     tab = opened.value
-    notebook.tab.get_by_text("Python 3 (ipykernel) | Busy").wait_for()
+    assert "[*]:" == notebook.tab.locator(".jp-CodeCell").nth(1).locator(".jp-InputPrompt").inner_text()
     sign_in(tab)
     tab.get_by_role("heading", name="You can close this page").wait_for()
     assert tab.url.startswith(f"{lab.url}jupyter-federation/callback?")

@@ -42,8 +42,6 @@ function configuration() {
         preferred_username: `${id}@example.org`,
       }),
     }),
-    // Entra gives a refresh token for offline_access without prompt=consent, as OpenID Connect Core 1.0 would have it.
-    ...(entra ? { issueRefreshToken: () => true } : {}),
     features: {
       devInteractions: { enabled: true }, // any name and any password
       deviceFlow: { enabled: true },
@@ -89,6 +87,9 @@ server.listen(settings.port, "127.0.0.1", () => {
     if (!request.url.startsWith(`${settings.path}/`)) {
       answer.writeHead(404).end();
       return;
+    }
+    if (settings.tenant !== null && request.url.startsWith(`${settings.path}/auth?`)) {
+      request.url += "&prompt=consent"; // OpenID Connect wants it for offline_access, Entra does not
     }
     request.originalUrl = request.url; // what comes before the rest is where the provider is mounted
     request.url = request.url.slice(settings.path.length);
