@@ -31,6 +31,10 @@ ANNOUNCED_EVERY = timedelta(seconds=20)
 # of providers that do something else than they were asked for.
 SCRUBBED = ("next", "response", "SAMLResponse", "assertion", "jwt", "ticket")
 
+# The front end asks the kernel on the control channel.  JupyterLab takes the status that ipykernel reports around that
+# for the running cell's, and the server for a person's activity, unless the type is in the server's list.
+CONTROL_MESSAGES = ("federation_request", "federation_reply")
+
 
 class SignInCallback(ExtensionApp):
     """Takes a sign-in's redirect and leaves it in the user's mailbox, where a kernel waits for it.
@@ -49,9 +53,12 @@ class SignInCallback(ExtensionApp):
     _entry: Path | None = None
 
     def initialize_settings(self) -> None:
-        """Mask in the server's log what else can hold a code."""
+        """Mask in the server's log what else can hold a code; leave the front end's questions out of the status."""
         already = self.settings.get("extra_log_scrub_param_keys", [])  # the server's settings, at this point
         self.settings["extra_log_scrub_param_keys"] = [*already, *SCRUBBED]
+        kernels = getattr(self.serverapp, "kernel_manager", None)
+        if hasattr(kernels, "untracked_message_types"):  # a gateway's manager has none
+            kernels.untracked_message_types = [*kernels.untracked_message_types, *CONTROL_MESSAGES]
 
     def initialize_handlers(self) -> None:
         """Register the two addresses and, once the port is known, announce them."""
