@@ -7,8 +7,6 @@ import time
 import pytest
 from front_end import within
 
-pytestmark = [pytest.mark.slow]
-
 MIME = "application/vnd.jupyter-federation.panel+json"
 VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -51,14 +49,12 @@ class Widgets:
         """What a front end without the extension sends."""
         (model,) = self.of(f"jf-action-{action}")
         data = {"method": "custom", "content": {"event": "click"}}
-        message = self.front_end.client.session.msg("comm_msg", {"comm_id": model, "data": data})
-        self.front_end.client.shell_channel.send(message)
+        self.front_end.send("shell", "comm_msg", {"comm_id": model, "data": data})
 
     def choose(self, index):
         (model,) = self.of("jf-profile")
         data = {"method": "update", "state": {"index": index}, "buffer_paths": []}
-        message = self.front_end.client.session.msg("comm_msg", {"comm_id": model, "data": data})
-        self.front_end.client.shell_channel.send(message)
+        self.front_end.send("shell", "comm_msg", {"comm_id": model, "data": data})
 
 
 @pytest.fixture
@@ -96,6 +92,7 @@ def test_the_panel_is_one_model_and_each_display_a_view(widgets, front_end):
     assert "Not signed in" in first["text/html"]
 
 
+@pytest.mark.slow
 def test_the_panel_follows_and_is_silent_while_nothing_happens(widgets, front_end):
     """A few messages an event, the state by its classes and times; none in five seconds between."""
     front_end.run("%federate panel")
@@ -116,6 +113,7 @@ def test_the_panel_follows_and_is_silent_while_nothing_happens(widgets, front_en
     assert len(changes) <= 10, [each["content"]["data"] for each in changes]
 
 
+@pytest.mark.slow
 def test_the_buttons_work_without_the_extension(widgets, front_end, aws):
     """Sign in with the chosen profile, refresh, clear; disabled where there is nothing to do."""
     front_end.run("%federate panel")
@@ -135,6 +133,7 @@ def test_the_buttons_work_without_the_extension(widgets, front_end, aws):
     until(lambda: "jf-is-cleared" in widgets.html, front_end)
 
 
+@pytest.mark.slow
 def test_a_sign_in_by_a_click_shows_its_offer_and_says_what_it_cannot_ask(widgets, front_end):
     """Without the extension nothing is pasted into a widget: the error names the line."""
     front_end.run("%federate panel")
@@ -163,6 +162,7 @@ def test_what_the_result_of_federate_shows(widgets, front_end):
     assert {"federate": {MIME, VIEW, *plain}, "alone": plain, "status": plain, "refresh": plain} == kinds
 
 
+@pytest.mark.slow
 def test_no_widget_is_loaded_where_nobody_looks(research, start_kernel):
     """A scheduled notebook signs in without ipywidgets."""
     front_end = start_kernel()
@@ -170,6 +170,7 @@ def test_no_widget_is_loaded_where_nobody_looks(research, start_kernel):
     assert "False" in front_end.run("import sys; print('ipywidgets' in sys.modules)")
 
 
+@pytest.mark.slow
 def test_closed_widgets_are_made_anew(widgets, front_end):
     """Widget.close_all() takes the panel with it; the next display brings another."""
     front_end.run("%federate panel\nimport ipywidgets; ipywidgets.Widget.close_all()")
