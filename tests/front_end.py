@@ -22,14 +22,17 @@ class FrontEnd:
         self.log = log
         self.manager = manager
         self.client = manager.blocking_client()
-        self.client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)
-        self.client.wait_for_ready(timeout=60)
         self.heard = []
         self.replies = {}
         self.channel = None  # the comm's id
         self._outbox = queue.SimpleQueue()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run)  # the only one that touches the sockets from here on
+        self._thread = threading.Thread(target=self._run)  # the only one that touches the sockets once it runs
+
+    def begin(self):
+        """Connect, and listen from then on."""
+        self.client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)
+        self.client.wait_for_ready(timeout=60)
         self._thread.start()
 
     def _run(self):
@@ -62,12 +65,11 @@ class FrontEnd:
         return message["header"]["msg_id"]
 
     def close(self):
-        """The kernel is gone when it returns."""
+        """Nothing listens any longer."""
         self._stopping.set()
-        self._thread.join()
+        if self._thread.is_alive():
+            self._thread.join()
         self.client.stop_channels()
-        self.manager.shutdown_kernel(now=True)
-        self.manager.cleanup_resources()
 
     # Cells
 
@@ -178,15 +180,19 @@ def start_kernel(isolated_home, monkeypatch):
     """``start_kernel(*options)``: a kernel, and the front end of it, which goes with the test."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or older debuggers warn in the kernel's log
     with contextlib.ExitStack() as stack, _event_loop():
 
         def start(*options):
             log = isolated_home / "kernel.log"
             errors = stack.enter_context(log.open("wb"))
             manager = KernelManager(kernel_name="python3")
+            stack.callback(manager.cleanup_resources)
             manager.start_kernel(extra_arguments=[*options], stdout=errors, stderr=errors, cwd=str(isolated_home))
+            stack.callback(manager.shutdown_kernel, now=True)
             front_end = FrontEnd(manager, log)
             stack.callback(front_end.close)
+            front_end.begin()
             return front_end
 
         yield start
