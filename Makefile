@@ -7,15 +7,34 @@ BIN := .venv/bin
 help:  ## this list
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# What the JupyterLab extension is built from.
+JS := js/package.json js/tsconfig.json js/rspack.config.cjs $(shell find js/src js/style js/schema -type f)
+
 # Installed again only when what is installed has changed.
 .venv/.installed: pyproject.toml
 	@echo 'Installing into .venv; the first time takes about a minute ...'
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
+js/node_modules/.installed: js/package-lock.json
+	@echo 'Installing what the JupyterLab extension is built with ...'
+	cd js && npm ci --silent
+	@touch $@
+
+.venv/.labextension: .venv/.installed js/node_modules/.installed $(JS)
+	cd js && PATH="$(CURDIR)/$(BIN):$$PATH" npm run --silent build
+	$(BIN)/jupyter-builder develop --overwrite .
+	@touch $@
+
+# Without npm everything works but the JupyterLab extension.
+.PHONY: labextension
+labextension: .venv/.installed
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory .venv/.labextension; \
+		else echo 'The JupyterLab extension (status item, live panel) is not built: npm is missing (Node.js 20 or later).'; fi
+
 .PHONY: setup
-setup: .venv/.installed  ## .venv with the package, the demo and the test tools
+setup: .venv/.installed labextension  ## .venv with the package, the demo and the test tools
 
 .PHONY: demo
 demo: setup  ## JupyterLab with an embedded identity provider and an embedded AWS; Ctrl-C ends it
@@ -26,6 +45,11 @@ lint: setup  ## ruff and mypy
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+.PHONY: typescript
+typescript: setup  ## the JupyterLab extension: lint, types, tests
+	@command -v npm >/dev/null || { echo 'The TypeScript tests need npm: install Node.js 20 or later.'; exit 1; }
+	cd js && npm run --silent check && npm run --silent test
 
 .PHONY: unit
 unit: setup  ## the quick tests, side by side, without forks and faults; under a minute
@@ -53,14 +77,14 @@ browser: setup chromium certified  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
 .PHONY: test
-test: lint chromium certified  ## everything: lint, types, tests, the quickstart notebook, the floors
+test: lint typescript chromium certified  ## everything: lint, types, tests, the quickstart notebook, the floors
 	$(BIN)/python -m pytest -m 'not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) floors
 
 .venv-floors/.installed: pyproject.toml tests/floors.txt
 	$(PYTHON) -m venv .venv-floors
-	.venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
+	SKIP_JUPYTER_BUILDER=1 .venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
 		--editable '.[demo]' pytest pytest-timeout hypothesis trustme
 	@touch $@
 
@@ -81,3 +105,4 @@ bench: setup  ## ours beside what people would use instead, in one run; writes b
 format: setup  ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+	cd js && npm run --silent format

@@ -70,6 +70,11 @@ def unload_ipython_extension(shell: InteractiveShell) -> None:
     unregister(shell)
 
 
+def _jupyter_labextension_paths() -> list[dict[str, str]]:
+    """Where the JupyterLab extension is built in a checkout (what ``jupyter-builder develop`` asks for)."""
+    return [{"src": "labextension", "dest": "jupyter-aws-federation"}]
+
+
 if not TYPE_CHECKING:  # a type checker would take any name from it
 
     def __getattr__(name: str) -> Any:

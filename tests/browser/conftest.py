@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from servers import JupyterServer, enable, homely
+from servers import PACKAGE, JupyterServer, enable, homely
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
@@ -18,6 +18,7 @@ FLAGS = (
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
+EXTENSION = PACKAGE / "labextension"  # as `make setup` has built it
 QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}  # asks whether to show news
 
 
@@ -41,6 +42,10 @@ def lab(tmp_path_factory, _aws):
     enable(config, lab=True)
     (config / "labconfig").mkdir()
     (config / "labconfig" / "page_config.json").write_text(json.dumps(QUIET))
+    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))
+    extensions = home / "jupyter_data_dir" / "labextensions"
+    extensions.mkdir(parents=True)
+    (extensions / "jupyter-aws-federation").symlink_to(EXTENSION)
     profile = home / "ipythondir" / "profile_default"
     profile.mkdir(parents=True)
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 10\n")

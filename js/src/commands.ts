@@ -1,0 +1,59 @@
+import type { ICommandPalette } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import type { CommandRegistry } from '@lumino/commands';
+import { act, signIn } from './actions';
+import type { IFederationKernel, IFederationKernels, IPopup } from './tokens';
+
+export const SIGN_IN = 'federation:sign-in';
+export const REFRESH = 'federation:refresh';
+export const CLEAR = 'federation:clear';
+export const OPEN_PANEL = 'federation:open-panel';
+
+/** The commands, each enabled where it makes sense for the active notebook's kernel. */
+export function addCommands(
+  registry: CommandRegistry,
+  kernels: IFederationKernels,
+  popup: IPopup,
+  palette: ICommandPalette | null,
+  trans: TranslationBundle
+): void {
+  const add = (
+    id: string,
+    label: string,
+    makesSense: (kernel: IFederationKernel) => boolean,
+    run: (kernel: IFederationKernel) => Promise<void>
+  ) =>
+    registry.addCommand(id, {
+      label,
+      isEnabled: () => {
+        const kernel = kernels.current;
+        return kernel?.compatible === true && makesSense(kernel);
+      },
+      execute: () => (kernels.current ? run(kernels.current) : undefined)
+    });
+  add(
+    SIGN_IN,
+    trans.__('Sign In to AWS'),
+    kernel => kernel.state.signIn === null || kernel.state.signIn.error !== null,
+    kernel => {
+      popup.open();
+      return signIn(kernel, kernel.state.status.profile);
+    }
+  );
+  add(
+    REFRESH,
+    trans.__('Refresh AWS Session'),
+    kernel => kernel.state.status.is_federated,
+    kernel => act(kernel, { action: 'refresh' })
+  );
+  add(
+    CLEAR,
+    trans.__('Clear AWS Session'),
+    ({ state }) => state.status.is_federated || state.status.beside.length > 0,
+    kernel => act(kernel, { action: 'clear', sign_out: false })
+  );
+  for (const command of [SIGN_IN, REFRESH, CLEAR, OPEN_PANEL]) {
+    palette?.addItem({ command, category: trans.__('AWS Federation') });
+  }
+  kernels.changed.connect(() => registry.notifyCommandChanged());
+}

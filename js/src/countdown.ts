@@ -1,0 +1,140 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { PROTOCOL, type State } from './protocol';
+
+export type Level = 'quiet' | 'ordinary' | 'warn' | 'alarm';
+
+/** What is left, as a clock shows it: "42:10", "1:02:03". */
+export function clock(milliseconds: number): string {
+  const seconds = Math.max(0, Math.ceil(milliseconds / 1000));
+  const pad = (value: number) => String(value).padStart(2, '0');
+  const minutes = Math.floor(seconds / 60);
+  const rest = pad(seconds % 60);
+  return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${rest}`;
+}
+
+/** A time of day, with the date where it is another day's, and what is left until then: "14:32 (42:10 left)". */
+export function until(time: number, now: number, trans: TranslationBundle): string {
+  const date = new Date(time);
+  const sameDay = date.toDateString() === new Date(now).toDateString();
+  const shown = date.toLocaleString(undefined, {
+    ...(sameDay ? {} : { month: 'short', day: 'numeric' }),
+    hour: '2-digit',
+    minute: '2-digit'
+  });
+  return time > now ? trans.__('%1 (%2 left)', shown, clock(time - now)) : shown;
+}
+
+/** What is left, in a sentence: "55 minutes". */
+export function duration(milliseconds: number, trans: TranslationBundle): string {
+  const minutes = Math.round(milliseconds / 60_000);
+  if (minutes < 1) {
+    return trans.__('less than a minute');
+  }
+  return minutes < 120
+    ? trans._n('%1 minute', '%1 minutes', minutes)
+    : trans._n('%1 hour', '%1 hours', Math.floor(minutes / 60));
+}
+
+/** Milliseconds that the credentials still have, or null without any. */
+export function left(state: State, now: number): number | null {
+  return state.status.credentials_expire_at === null
+    ? null
+    : Math.max(0, state.status.credentials_expire_at - now);
+}
+
+/** Whether the credentials are over: said by the kernel, or by the clock before the kernel could say it. */
+export function expired(state: State, now: number): boolean {
+  return (
+    state.status.credentials === 'expired' || (state.status.credentials === 'valid' && left(state, now) === 0)
+  );
+}
+
+export function level(state: State, now: number, warnMinutes: number): Level {
+  const { credentials, sign_in } = state.status;
+  if (credentials === 'none') {
+    return sign_in === 'needs_you' ? 'alarm' : 'quiet';
+  }
+  if (expired(state, now) || sign_in === 'needs_you') {
+    return 'alarm';
+  }
+  return (left(state, now) ?? Number.POSITIVE_INFINITY) <= warnMinutes * 60_000 ? 'warn' : 'ordinary';
+}
+
+export function heading(state: State): string {
+  return ['AWS', state.status.profile ?? ''].join(' ').trim();
+}
+
+/** The status item's text before the clock. */
+export function label(state: State, now: number, trans: TranslationBundle): string {
+  const name = heading(state);
+  if (state.signIn?.error) {
+    return trans.__('%1: sign-in failed', name);
+  }
+  if (state.signIn) {
+    return trans.__('%1: signing in', name);
+  }
+  if (expired(state, now)) {
+    return trans.__('%1 expired', name);
+  }
+  if (state.status.sign_in === 'needs_you') {
+    return trans.__('%1 needs you', name);
+  }
+  return state.status.credentials === 'none' ? trans.__('%1 signed out', name) : name;
+}
+
+/** The state in one sentence that stays the same until something happens or a threshold is passed. */
+export function words(state: State, now: number, warnMinutes: number, trans: TranslationBundle): string {
+  const { credentials, sign_in, refreshing } = state.status;
+  if (state.signIn?.error) {
+    return trans.__('The sign-in has failed.');
+  }
+  if (state.signIn) {
+    return trans.__('A sign-in to AWS is open.');
+  }
+  if (expired(state, now)) {
+    return trans.__('The AWS session has expired.');
+  }
+  if (sign_in === 'needs_you') {
+    return trans.__('The AWS sign-in has ended and needs you.');
+  }
+  if (credentials === 'none') {
+    return trans.__('Not signed in to AWS.');
+  }
+  if (level(state, now, warnMinutes) === 'warn') {
+    return trans.__('The AWS session ends in less than %1.', duration(warnMinutes * 60_000, trans));
+  }
+  if (refreshing) {
+    return trans.__('The AWS session is being renewed.');
+  }
+  return trans.__('Signed in to AWS.');
+}
+
+/** What becomes of the session when nobody does anything; null where there is none. */
+export function outlook(state: State, now: number, trans: TranslationBundle): string | null {
+  const { credentials, sign_in, next_try_at, way_back } = state.status;
+  if (credentials === 'none' || sign_in === 'needs_you' || expired(state, now)) {
+    return null;
+  }
+  if (next_try_at !== null) {
+    return trans.__('Renewing it has failed and is tried again.');
+  }
+  return sign_in === 'not_renewable'
+    ? trans.__('Nothing renews it: run %1 again with a fresh token.', way_back)
+    : trans.__('Renewed in the background.');
+}
+
+/** Which side to update, where the two speak different protocols. */
+export function mismatch(state: State, trans: TranslationBundle): string | null {
+  if (state.protocol === PROTOCOL) {
+    return null;
+  }
+  return state.protocol > PROTOCOL
+    ? trans.__(
+        'The kernel has jupyter-aws-federation %1, which is newer than what JupyterLab has: update it where JupyterLab is installed.',
+        state.version
+      )
+    : trans.__(
+        'The kernel has jupyter-aws-federation %1, which is older than what JupyterLab has: update it where the kernel is installed.',
+        state.version
+      );
+}

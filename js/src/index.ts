@@ -1,0 +1,190 @@
+import { ILabShell, type JupyterFrontEnd, type JupyterFrontEndPlugin } from '@jupyterlab/application';
+import { ICommandPalette } from '@jupyterlab/apputils';
+import { IConsoleTracker } from '@jupyterlab/console';
+import { INotebookTracker } from '@jupyterlab/notebook';
+import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
+import { ISettingRegistry } from '@jupyterlab/settingregistry';
+import { IStatusBar } from '@jupyterlab/statusbar';
+import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
+import { addCommands, OPEN_PANEL } from './commands';
+import { FederationKernels } from './kernels';
+import { BOX, fill, listen, type Owner, panelId } from './marks';
+import { Notifications } from './notifications';
+import { LivePanels, MIME_TYPE, PanelRenderer } from './panel';
+import { Popup } from './popup';
+import { Settings } from './settings';
+import { StatusItem } from './status';
+import { style } from './stylesheet';
+import { IFederationKernels, IPopup, ISettings } from './tokens';
+
+const bundle = (translator: ITranslator | null) =>
+  (translator ?? nullTranslator).load('jupyter_aws_federation');
+
+const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
+  id: 'jupyter-aws-federation:kernels',
+  description: 'Knows which kernels have loaded jupyter_federation, and how their AWS sessions stand.',
+  autoStart: true,
+  provides: IFederationKernels,
+  optional: [INotebookTracker, IConsoleTracker],
+  activate: (app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null) => {
+    const known = new FederationKernels();
+    for (const tracker of [notebooks, consoles]) {
+      tracker?.forEach(panel => {
+        known.watch(panel);
+      });
+      tracker?.widgetAdded.connect((_, panel) => known.watch(panel));
+      tracker?.currentChanged.connect((_, panel) => known.activate(panel));
+    }
+    app.shell.currentChanged?.connect((_, change) => known.activate(change.newValue));
+    return known;
+  }
+};
+
+const settings: JupyterFrontEndPlugin<ISettings> = {
+  id: 'jupyter-aws-federation:settings',
+  description: "The settings of what is shown of a notebook's AWS session.",
+  autoStart: true,
+  provides: ISettings,
+  optional: [ISettingRegistry],
+  activate: (_: JupyterFrontEnd, registry: ISettingRegistry | null) => {
+    const known = new Settings();
+    registry &&
+      known.follow(registry, settings.id).catch(reason => console.warn(`${settings.id}: ${reason}`));
+    return known;
+  }
+};
+
+const popup: JupyterFrontEndPlugin<IPopup> = {
+  id: 'jupyter-aws-federation:popup',
+  description: 'Shows the AWS session of the active notebook, and what can be done with it.',
+  autoStart: true,
+  provides: IPopup,
+  requires: [IFederationKernels, ISettings],
+  optional: [ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    known: IFederationKernels,
+    chosen: ISettings,
+    translator: ITranslator | null
+  ) => {
+    style();
+    return new Popup(known, chosen, bundle(translator), () => void app.commands.execute(OPEN_PANEL));
+  }
+};
+
+const panel: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-aws-federation:panel',
+  description: 'Lets the panel that a kernel shows tick, and its buttons act while a cell runs.',
+  autoStart: true,
+  requires: [IFederationKernels, IPopup, IRenderMimeRegistry],
+  optional: [ITranslator, ILabShell],
+  activate: (
+    app: JupyterFrontEnd,
+    known: IFederationKernels,
+    shown: IPopup,
+    registry: IRenderMimeRegistry,
+    translator: ITranslator | null,
+    shell: ILabShell | null
+  ) => {
+    const trans = bundle(translator);
+    const owner: Owner = box => {
+      const id = panelId(box);
+      return box === shown.node
+        ? shown.kernel
+        : (known.all.find(each => each.state.panel === id && id) ?? null);
+    };
+    const live = new LivePanels(app, shell, known, trans);
+    registry.addFactory(
+      {
+        safe: false, // in a notebook that is not trusted, the HTML is shown
+        mimeTypes: [MIME_TYPE],
+        createRenderer: () =>
+          new PanelRenderer(known, registry, live, (box, kernel) => fill(box, kernel, trans))
+      },
+      -20 // before the widget view
+    );
+    const upgrade = () => {
+      for (const box of document.querySelectorAll(BOX)) {
+        const kernel = owner(box);
+        kernel && fill(box, kernel, trans);
+      }
+    };
+    known.changed.connect(upgrade);
+    known.ticked.connect(upgrade);
+    listen(owner, trans);
+    app.commands.addCommand(OPEN_PANEL, {
+      label: trans.__('Show AWS Session Panel'),
+      isEnabled: () => known.current !== null,
+      execute: () => live.open()
+    });
+  }
+};
+
+const statusItem: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-aws-federation:status-item',
+  description: 'Shows in the status bar until when the active notebook is signed in to AWS.',
+  autoStart: true,
+  requires: [IFederationKernels, ISettings, IPopup],
+  optional: [IStatusBar, ITranslator],
+  activate: (
+    _: JupyterFrontEnd,
+    known: IFederationKernels,
+    chosen: ISettings,
+    shown: IPopup,
+    bar: IStatusBar | null,
+    translator: ITranslator | null
+  ) => {
+    if (bar) {
+      const item = new StatusItem(known, chosen, shown, bundle(translator));
+      const activeStateChanged = new Signal<StatusItem, void>(item);
+      for (const signal of [known.changed, chosen.changed]) {
+        signal.connect(() => activeStateChanged.emit());
+      }
+      const isActive = () => item.shown;
+      // A priority, or a narrow window hides it.
+      bar.registerStatusItem(statusItem.id, {
+        item,
+        align: 'left',
+        rank: 4,
+        priority: 1,
+        isActive,
+        activeStateChanged
+      });
+    }
+  }
+};
+
+const notifications: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-aws-federation:notifications',
+  description: 'Notifies before an AWS session ends that nothing renews.',
+  autoStart: true,
+  requires: [IFederationKernels, ISettings, IPopup],
+  optional: [ITranslator],
+  activate: (
+    _: JupyterFrontEnd,
+    known: IFederationKernels,
+    chosen: ISettings,
+    shown: IPopup,
+    translator: ITranslator | null
+  ) => {
+    new Notifications(known, chosen, shown, bundle(translator));
+  }
+};
+
+const commands: JupyterFrontEndPlugin<void> = {
+  id: 'jupyter-aws-federation:commands',
+  description: 'Commands that sign in to AWS, refresh the session, clear it and show its panel.',
+  autoStart: true,
+  requires: [IFederationKernels, IPopup],
+  optional: [ICommandPalette, ITranslator],
+  activate: (
+    app: JupyterFrontEnd,
+    known: IFederationKernels,
+    shown: IPopup,
+    palette: ICommandPalette | null,
+    translator: ITranslator | null
+  ) => addCommands(app.commands, known, shown, palette, bundle(translator))
+};
+
+export default [kernels, settings, popup, panel, statusItem, notifications, commands];

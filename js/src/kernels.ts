@@ -1,0 +1,326 @@
+import { type Kernel, KernelMessage } from '@jupyterlab/services';
+import { Signal } from '@lumino/signaling';
+import type { Widget } from '@lumino/widgets';
+import {
+  COMM_TARGET,
+  impersonal,
+  PROTOCOL,
+  parseReply,
+  parseState,
+  REQUEST,
+  type Reply,
+  type Request,
+  type State
+} from './protocol';
+import type { IFederationKernel, IFederationKernels, SessionPanel } from './tokens';
+
+/** What sessionStorage holds for a reload while a cell runs: then nobody answers but the control channel. */
+interface Remembered {
+  readonly comm: string;
+  readonly state: State;
+  readonly skew: number;
+}
+
+/**
+ * One kernel, by all connections of this page to it.
+ *
+ * The kernel's comm is read from iopub itself: of several connections only one "handles comms", and which one that is
+ * changes when a panel is closed.
+ */
+class FederationKernel implements IFederationKernel {
+  constructor(
+    readonly id: string,
+    private readonly changed: () => void
+  ) {
+    this.recall();
+  }
+
+  title = '';
+  running = false;
+  readonly connections = new Set<Kernel.IKernelConnection>();
+
+  get state(): State {
+    if (!this.latest) {
+      throw new Error('The kernel has not loaded jupyter_federation');
+    }
+    return this.latest;
+  }
+
+  get known(): boolean {
+    return this.latest !== null;
+  }
+
+  get now(): number {
+    return Date.now() + this.skew;
+  }
+
+  get compatible(): boolean {
+    return this.latest?.protocol === PROTOCOL;
+  }
+
+  connect(connection: Kernel.IKernelConnection): void {
+    if (this.connections.has(connection)) {
+      return;
+    }
+    this.connections.add(connection);
+    // Without a target the connection would close the comm in the kernel.
+    connection.registerCommTarget(COMM_TARGET, () => undefined);
+    connection.iopubMessage.connect(this.onMessage, this);
+    connection.statusChanged.connect(this.onStatus, this);
+    connection.connectionStatusChanged.connect(this.onConnection, this);
+    connection.disposed.connect(this.disconnect, this);
+    this.running = connection.status === 'busy';
+    if (connection.connectionStatus === 'connected') {
+      this.attach(connection);
+    }
+  }
+
+  async request(request: Request): Promise<Reply> {
+    const connection = [...this.connections].find(candidate => !candidate.isDisposed);
+    if (!connection) {
+      throw new Error('The kernel has gone away');
+    }
+    const reply = parseReply(await send(connection, request));
+    if (reply.state && this.connections.size) {
+      this.take(reply.state);
+    }
+    return reply;
+  }
+
+  /** A comm that was opened before this page was there; the answer comes when no cell runs. */
+  private attach(connection: Kernel.IKernelConnection): void {
+    if (this.comm) {
+      this.ask();
+    }
+    const before = this.comm;
+    connection.requestCommInfo({ target_name: COMM_TARGET }).then(
+      reply => {
+        const found = reply.content.status === 'ok' ? Object.keys(reply.content.comms)[0] : undefined;
+        if (found && this.comm !== found) {
+          this.comm = found;
+          this.ask();
+        } else if (!found && this.comm === before) {
+          this.forget();
+        }
+      },
+      () => undefined // "Canceled future": the kernel was restarted or changed meanwhile
+    );
+  }
+
+  private ask(): void {
+    this.request({ action: 'state' }).catch(() => undefined);
+  }
+
+  private onMessage(_: Kernel.IKernelConnection, message: KernelMessage.IIOPubMessage): void {
+    const type: string = message.header.msg_type;
+    if (KernelMessage.isStatusMsg(message)) {
+      const parent = message.parent_header;
+      // Our own requests make the kernel say "busy" and "idle" as well.
+      if ('msg_type' in parent && parent.msg_type === 'execute_request') {
+        this.running = message.content.execution_state === 'busy';
+      }
+    } else if (KernelMessage.isCommOpenMsg(message)) {
+      if (message.content.target_name === COMM_TARGET) {
+        this.comm = message.content.comm_id;
+        this.take(parseState(message.content.data));
+      }
+    } else if (KernelMessage.isCommMsgMsg(message)) {
+      if (message.content.comm_id === this.comm) {
+        this.take(parseState(message.content.data));
+      }
+    } else if (KernelMessage.isCommCloseMsg(message)) {
+      if (message.content.comm_id === this.comm) {
+        this.forget();
+      }
+    } else if (type === 'shutdown_reply') {
+      this.forget(); // how a restart from another tab shows here
+    }
+  }
+
+  private onStatus(_: Kernel.IKernelConnection, status: Kernel.Status): void {
+    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') {
+      this.forget();
+    }
+  }
+
+  private onConnection(connection: Kernel.IKernelConnection, status: Kernel.ConnectionStatus): void {
+    if (status === 'connected') {
+      this.attach(connection);
+    }
+  }
+
+  private disconnect(connection: Kernel.IKernelConnection): void {
+    this.connections.delete(connection);
+    this.changed();
+  }
+
+  private take(state: State | null): void {
+    if (!state || !this.comm) {
+      return;
+    }
+    this.latest = state;
+    this.skew = state.now - Date.now();
+    this.remember();
+    this.changed();
+  }
+
+  private forget(): void {
+    this.comm = null;
+    this.running = false;
+    sessionStorage.removeItem(this.key);
+    if (this.latest) {
+      this.latest = null;
+      this.changed();
+    }
+  }
+
+  private remember(): void {
+    if (this.latest) {
+      const kept = { comm: this.comm, skew: this.skew, state: impersonal(this.latest) };
+      try {
+        sessionStorage.setItem(this.key, JSON.stringify(kept));
+      } catch {
+        // A browser that keeps nothing shows nothing between a reload and the end of the cell.
+      }
+    }
+  }
+
+  private recall(): void {
+    try {
+      const kept = JSON.parse(sessionStorage.getItem(this.key) ?? 'null') as Partial<Remembered> | null;
+      const state = parseState(kept?.state);
+      if (state && typeof kept?.comm === 'string' && typeof kept.skew === 'number') {
+        this.comm = kept.comm;
+        this.skew = kept.skew;
+        this.latest = state;
+      }
+    } catch {
+      sessionStorage.removeItem(this.key);
+    }
+  }
+
+  private get key(): string {
+    return `${COMM_TARGET}:${this.id}`;
+  }
+
+  private latest: State | null = null;
+  private comm: string | null = null;
+  private skew = 0;
+}
+
+export class FederationKernels implements IFederationKernels {
+  readonly changed: Signal<IFederationKernels, void> = new Signal(this);
+  readonly ticked: Signal<IFederationKernels, void> = new Signal(this);
+
+  get current(): IFederationKernel | null {
+    return this.active && this.of(this.active);
+  }
+
+  get currentPanel(): SessionPanel | null {
+    return this.active;
+  }
+
+  get all(): readonly IFederationKernel[] {
+    return [...this.kernels.values()].filter(kernel => kernel.known);
+  }
+
+  of(panel: Widget): IFederationKernel | null {
+    const id = this.panels.get(panel)?.sessionContext.session?.kernel?.id;
+    const kernel = id === undefined ? undefined : this.kernels.get(id);
+    return kernel?.known ? kernel : null;
+  }
+
+  /** Follow the kernels of a notebook or console from now on. */
+  watch(panel: SessionPanel): void {
+    if (this.panels.has(panel)) {
+      return;
+    }
+    this.panels.set(panel, panel);
+    const context = panel.sessionContext;
+    context.kernelChanged.connect((_, change) => change.newValue && this.connect(change.newValue, panel));
+    panel.title.changed.connect(this.update, this);
+    panel.disposed.connect(() => {
+      this.panels.delete(panel);
+      if (this.active === panel) {
+        this.active = null;
+      }
+      this.update();
+    });
+    if (context.session?.kernel) {
+      this.connect(context.session.kernel, panel);
+    }
+  }
+
+  /** A panel has come to the front; anything but a notebook or console leaves the last one current. */
+  activate(widget: Widget | null): void {
+    const panel = widget && this.panels.get(widget);
+    if (panel && panel !== this.active) {
+      this.active = panel;
+      this.update();
+    }
+  }
+
+  private connect(connection: Kernel.IKernelConnection, panel: SessionPanel): void {
+    let kernel = this.kernels.get(connection.id);
+    if (!kernel) {
+      kernel = new FederationKernel(connection.id, () => this.update());
+      this.kernels.set(connection.id, kernel);
+    }
+    kernel.connect(connection);
+    this.active ??= panel;
+    this.update();
+  }
+
+  private update(): void {
+    for (const kernel of this.kernels.values()) {
+      if (!kernel.connections.size) {
+        this.kernels.delete(kernel.id);
+      }
+    }
+    for (const panel of this.panels.values()) {
+      const id = panel.sessionContext.session?.kernel?.id;
+      const kernel = id === undefined ? undefined : this.kernels.get(id);
+      if (kernel) {
+        kernel.title = panel.title.label;
+      }
+    }
+    this.changed.emit();
+    const runs = this.all.some(kernel => kernel.state.status.credentials_expire_at !== null);
+    if (runs && this.timer === null) {
+      this.timer = window.setInterval(() => this.ticked.emit(), 1000);
+    } else if (!runs && this.timer !== null) {
+      window.clearInterval(this.timer);
+      this.timer = null;
+    }
+  }
+
+  private readonly kernels = new Map<string, FederationKernel>();
+  private readonly panels = new Map<Widget, SessionPanel>();
+  private active: SessionPanel | null = null;
+  private timer: number | null = null;
+}
+
+/** The content of the reply; rejects when the connection goes away first. */
+function send(connection: Kernel.IKernelConnection, request: Request): Promise<unknown> {
+  const message = {
+    ...KernelMessage.createMessage<KernelMessage.IDebugRequestMsg>({
+      channel: 'control',
+      msgType: 'debug_request',
+      session: connection.clientId,
+      username: connection.username,
+      content: { seq: 0, type: 'request', command: '' }
+    }),
+    content: { protocol: PROTOCOL, ...request }
+  };
+  // The types of control messages are a closed list, Jupyter's own; the channel carries others as well.
+  (message.header as { msg_type: string }).msg_type = REQUEST;
+  const future = connection.sendControlMessage(
+    message as unknown as KernelMessage.IDebugRequestMsg,
+    true,
+    true
+  );
+  return new Promise((resolve, reject) => {
+    future.onReply = reply => resolve(reply.content);
+    future.done.catch(reject); // after `resolve` this changes nothing
+  });
+}

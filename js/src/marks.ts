@@ -1,0 +1,191 @@
+/**
+ * The marks in a panel's markup, as docs/decisions/0011-front-end.md lists them.
+ *
+ * The panel is the kernel's, made of plain widgets; here its times begin to tick, its places are filled in, and a click
+ * goes by the control channel.  The popup over the status bar is made of the same marks.
+ */
+import { Clipboard } from '@jupyterlab/apputils';
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { act, answer, signIn } from './actions';
+import { until } from './countdown';
+import type { SignIn } from './protocol';
+import type { IFederationKernel } from './tokens';
+
+/** The kernel that a box belongs to, if this page knows it. */
+export type Owner = (box: Element) => IFederationKernel | null;
+
+export const BOX = '.jf-panel';
+
+/** The panel id in a box's classes. */
+export function panelId(box: Element): string | null {
+  return [...box.classList].find(name => name.startsWith('jf-panel-'))?.slice('jf-panel-'.length) ?? null;
+}
+
+/** An element with classes and text; children may be absent. */
+export function element<K extends keyof HTMLElementTagNameMap>(
+  tag: K,
+  className: string,
+  ...children: (Node | string | null | false)[]
+): HTMLElementTagNameMap[K] {
+  const made = document.createElement(tag);
+  made.className = className;
+  made.append(...children.filter((child): child is Node | string => child !== null && child !== false));
+  return made;
+}
+
+export function button(action: string, text: string, ...more: string[]): HTMLButtonElement {
+  const made = element('button', ['jf-button', `jf-action-${action}`, ...more].join(' '), text);
+  made.type = 'button';
+  return made;
+}
+
+/** What stood in a place: it stands there again when nobody is signed in. */
+const originals = new WeakMap<Element, string>();
+
+/** Bring the places and times of a box up to date; what is right already is not touched. */
+export function fill(box: Element, kernel: IFederationKernel, trans: TranslationBundle): void {
+  box.classList.add('jf-upgraded');
+  for (const time of box.querySelectorAll<HTMLTimeElement>('time.jf-countdown')) {
+    const end = Date.parse(time.dateTime);
+    const shown = Number.isNaN(end) ? time.textContent : until(end, kernel.now, trans);
+    if (time.textContent !== shown) {
+      time.textContent = shown;
+      time.title = new Date(end).toLocaleString();
+      time.setAttribute('role', 'timer');
+      time.setAttribute('aria-live', 'off');
+    }
+  }
+  const { subject, account_id, role_arn, region, identity_id, access_key_suffix } = kernel.state.status;
+  const places = {
+    subject,
+    account: account_id,
+    role: role_arn && (role_arn.split('/').pop() ?? null),
+    region,
+    identity: identity_id,
+    key: access_key_suffix && `…${access_key_suffix}`
+  };
+  for (const [name, value] of Object.entries(places)) {
+    for (const place of box.querySelectorAll<HTMLElement>(`.jf-place-${name}`)) {
+      const before = originals.get(place) ?? place.textContent ?? '';
+      originals.set(place, before);
+      if (place.textContent !== (value ?? before)) {
+        place.textContent = value ?? before;
+        place.title = (name === 'role' && role_arn) || '';
+      }
+    }
+  }
+  for (const place of box.querySelectorAll<HTMLElement>('.jf-place-sign-in')) {
+    fillSignIn(place, kernel.compatible ? kernel.state.signIn : null, trans);
+  }
+}
+
+/** The offer of an open sign-in; only its line about waiting changes while it stands. */
+function fillSignIn(place: HTMLElement, open: SignIn | null, trans: TranslationBundle): void {
+  const made = open ? JSON.stringify({ ...open, waiting: null }) : '';
+  if ((place.dataset.made ?? '') !== made) {
+    place.dataset.made = made;
+    place.replaceChildren(...(open ? signInLines(open, trans) : []));
+  }
+  const waiting = place.querySelector('.jf-waiting');
+  if (waiting && open && waiting.textContent !== (open.waiting ?? '')) {
+    waiting.textContent = open.waiting ?? '';
+  }
+}
+
+function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
+  if (open.error !== null) {
+    return [
+      element('div', 'jf-error', open.error),
+      element(
+        'div',
+        'jf-buttons',
+        button('sign-in', trans.__('Try again')),
+        button('cancel', trans.__('Dismiss'))
+      )
+    ];
+  }
+  const { offer, question } = open;
+  const lines: HTMLElement[] = [];
+  if (offer) {
+    lines.push(element('div', 'jf-heading', trans.__('Sign in at %1', offer.issuer)));
+    lines.push(...offer.steps.map(step => element('div', 'jf-step', step)));
+    if (offer.code !== null) {
+      const copy = button('copy', trans.__('Copy'));
+      copy.setAttribute('aria-label', trans.__('Copy the code'));
+      lines.push(
+        element('div', 'jf-code', trans.__('Code'), ' ', element('code', '', offer.code), ' ', copy)
+      );
+    }
+  }
+  const buttons = element('div', 'jf-buttons');
+  if (offer?.address) {
+    const link = element('a', 'jf-button jf-accept', trans.__('Open the sign-in page'));
+    link.href = offer.address;
+    link.target = '_blank';
+    link.rel = 'noopener noreferrer';
+    buttons.append(link);
+  }
+  if (question !== null) {
+    buttons.append(button('answer', trans.__('Paste the address…')));
+  }
+  buttons.append(button('cancel', trans.__('Cancel')));
+  return [...lines, buttons, element('div', 'jf-waiting')];
+}
+
+/**
+ * Let clicks on marked buttons go by the control channel.
+ *
+ * A running cell would hold a widget's click up to its end.  Only a person's own click in a box whose kernel this page
+ * knows counts: any notebook may hold such markup.  A click that cannot be sent is left to the widget.
+ */
+export function listen(owner: Owner, trans: TranslationBundle): void {
+  document.addEventListener(
+    'click',
+    event => {
+      const target = event.target instanceof Element ? event.target : null;
+      const pressed = target?.closest('[class*="jf-action-"]');
+      const box = pressed?.closest(BOX);
+      const kernel = event.isTrusted && box ? owner(box) : null;
+      const action = pressed && [...pressed.classList].find(name => name.startsWith('jf-action-'))?.slice(10);
+      if (pressed && box && kernel?.compatible && action && perform(action, pressed, box, kernel, trans)) {
+        event.preventDefault();
+        event.stopPropagation();
+      }
+    },
+    { capture: true }
+  );
+}
+
+function perform(
+  action: string,
+  pressed: Element,
+  box: Element,
+  kernel: IFederationKernel,
+  trans: TranslationBundle
+): boolean {
+  switch (action) {
+    case 'refresh':
+    case 'cancel':
+      void act(kernel, { action });
+      return true;
+    case 'clear':
+    case 'clear-sign-out':
+      void act(kernel, { action: 'clear', sign_out: action !== 'clear' });
+      return true;
+    case 'sign-in': {
+      const chooser = box.querySelector<HTMLSelectElement>('select.jf-profile, .jf-profile select');
+      const chosen = chooser?.selectedOptions[0]?.textContent?.trim();
+      void signIn(kernel, chosen ?? kernel.state.signIn?.profile ?? kernel.state.status.profile);
+      return true;
+    }
+    case 'answer':
+      void answer(kernel, trans);
+      return true;
+    case 'copy':
+      Clipboard.copyToSystem(kernel.state.signIn?.offer?.code ?? '');
+      pressed.textContent = trans.__('Copied');
+      return true;
+    default:
+      return false;
+  }
+}

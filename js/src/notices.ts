@@ -1,0 +1,77 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { duration, expired, left } from './countdown';
+import type { State } from './protocol';
+import type { IFederationSettings } from './tokens';
+
+/** A notification that is due; `key` is the same for all that must be shown once. */
+export interface Notice {
+  readonly key: string;
+  readonly type: 'warning' | 'error';
+  readonly message: string;
+  readonly actions: readonly ('sign-in' | 'refresh' | 'clear')[];
+}
+
+/** What should be said of a kernel's session now, or null. */
+export function due(
+  kernel: { readonly id: string; readonly state: State; readonly now: number; readonly running: boolean },
+  settings: IFederationSettings,
+  trans: TranslationBundle
+): Notice | null {
+  const { state, now } = kernel;
+  const { sign_in, credentials, credentials_expire_at, next_try_at, way_back } = state.status;
+  const remaining = left(state, now);
+  if (!settings.notifications || credentials === 'none' || remaining === null || state.signIn) {
+    return null;
+  }
+  const key = (kind: string) => [kernel.id, credentials_expire_at, kind].join(' ');
+  if (expired(state, now)) {
+    const renews = sign_in === 'ok';
+    return {
+      key: key('expired'),
+      type: 'error',
+      message: kernel.running
+        ? trans.__('The AWS session has expired and a cell is running: sign in now')
+        : trans.__('The AWS session has expired: sign in again'),
+      actions: renews ? ['refresh', 'sign-in'] : ['sign-in', 'clear']
+    };
+  }
+  const time = duration(remaining, trans);
+  if (sign_in === 'needs_you') {
+    return {
+      key: key('needs_you'),
+      type: 'warning',
+      message: kernel.running
+        ? trans.__(
+            'The sign-in cannot be renewed; the AWS session ends in %1 and a cell is running: sign in now',
+            time
+          )
+        : trans.__('The sign-in cannot be renewed; the AWS session ends in %1: sign in now', time),
+      actions: ['sign-in', 'clear']
+    };
+  }
+  if (remaining > settings.notifyMinutes * 60_000) {
+    return null;
+  }
+  if (sign_in === 'not_renewable') {
+    return {
+      key: key('not_renewable'),
+      type: 'warning',
+      message: kernel.running
+        ? trans.__(
+            'The AWS session ends in %1, nothing renews it and a cell is running: run %2 again',
+            time,
+            way_back
+          )
+        : trans.__('The AWS session ends in %1 and nothing renews it: run %2 again', time, way_back),
+      actions: ['refresh', 'clear']
+    };
+  }
+  return next_try_at === null
+    ? null
+    : {
+        key: key('failing'),
+        type: 'warning',
+        message: trans.__('Renewing the AWS session has failed; it ends in %1', time),
+        actions: ['refresh', 'clear']
+      };
+}

@@ -1,0 +1,162 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { mismatch, outlook, words } from './countdown';
+import { button, element, fill } from './marks';
+import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
+
+/** The state in words and the actions, over the status bar; where there is none, in the window's corner. */
+export class Popup implements IPopup {
+  constructor(
+    private readonly kernels: IFederationKernels,
+    private readonly settings: ISettings,
+    private readonly trans: TranslationBundle,
+    private readonly openPanel: () => void
+  ) {
+    kernels.changed.connect(this.update, this);
+    kernels.ticked.connect(this.update, this);
+    this.node.setAttribute('role', 'dialog');
+    this.node.setAttribute('aria-label', trans.__('AWS session'));
+    this.node.tabIndex = -1;
+    this.node.addEventListener('keydown', event => {
+      if (event.key === 'Escape') {
+        event.stopPropagation();
+        this.close();
+        this.anchor?.focus();
+      }
+    });
+    this.node.addEventListener('click', event => {
+      if ((event.target as Element).closest('.jf-open-panel')) {
+        this.close();
+        this.openPanel();
+      }
+    });
+  }
+
+  readonly node = element('div', 'jf-panel jf-popup');
+  /** Whose state the popup shows. */
+  kernel: IFederationKernel | null = null;
+
+  toggle(anchor: HTMLElement): void {
+    if (this.node.isConnected) {
+      this.close();
+    } else {
+      this.anchor = anchor;
+      this.open();
+    }
+  }
+
+  open(): void {
+    document.body.append(this.node);
+    document.addEventListener('pointerdown', this.onPointer, true);
+    this.made = '';
+    this.update();
+    const right = this.anchor?.isConnected
+      ? window.innerWidth - this.anchor.getBoundingClientRect().right
+      : 8;
+    // As far to the right as the item, and never over the window's left edge.
+    const furthest = window.innerWidth - this.node.offsetWidth - 8;
+    this.node.style.right = `${Math.max(8, Math.min(right, furthest))}px`;
+    (this.node.querySelector<HTMLElement>('a, button:enabled') ?? this.node).focus();
+  }
+
+  private close(): void {
+    this.node.remove();
+    document.removeEventListener('pointerdown', this.onPointer, true);
+  }
+
+  private readonly onPointer = (event: Event) => {
+    const target = event.target as Element;
+    if (!this.node.contains(target) && !this.anchor?.contains(target)) {
+      this.close();
+    }
+  };
+
+  private update(): void {
+    this.kernel = this.kernels.current;
+    if (!this.node.isConnected) {
+      return;
+    }
+    if (!this.kernel) {
+      this.close();
+      return;
+    }
+    const content = this.content(this.kernel);
+    // Written anew only when it says something else: what has the focus keeps it.
+    const made = content.map(line => line.outerHTML).join('');
+    if (made !== this.made) {
+      this.made = made;
+      const focused = document.activeElement?.classList.value;
+      const had = this.node.contains(document.activeElement);
+      this.node.replaceChildren(...content);
+      if (had) {
+        const same = focused ? this.node.getElementsByClassName(focused)[0] : null;
+        (same instanceof HTMLElement && !same.matches(':disabled') ? same : this.node).focus();
+      }
+    }
+    fill(this.node, this.kernel, this.trans);
+  }
+
+  private content(kernel: IFederationKernel): HTMLElement[] {
+    const { trans } = this;
+    const { state, now, compatible } = kernel;
+    const { status, profiles } = state;
+    const line = (name: string, value: Node | string | null) =>
+      value && element('div', 'jf-line', element('span', 'jf-name', name), value);
+    const place = (name: string, value: string | null) => value && element('span', `jf-place-${name}`);
+    const chooser = profiles.length > 1 && compatible && element('select', 'jf-button jf-profile');
+    if (chooser) {
+      chooser.setAttribute('aria-label', trans.__('Federation profile'));
+      for (const profile of profiles) {
+        chooser.append(new Option(profile, profile, profile === status.profile, profile === status.profile));
+      }
+    }
+    const signIn = button('sign-in', trans.__('Sign in'), ...(status.is_federated ? [] : ['jf-accept']));
+    const refresh = button('refresh', trans.__('Refresh'));
+    const clear = button('clear', trans.__('Clear AWS session'), 'jf-warn');
+    refresh.disabled = !status.is_federated || status.refreshing;
+    clear.disabled = !status.is_federated && !status.beside.length;
+    const open = compatible && state.signIn;
+    return [
+      element('div', 'jf-title', kernel.title),
+      element('div', 'jf-heading', words(state, now, this.settings.composite.warnMinutes, trans)),
+      element(
+        'div',
+        'jf-lines',
+        line(trans.__('Profile'), status.profile),
+        line(trans.__('Who'), place('subject', status.subject)),
+        line(trans.__('Account'), place('account', status.account_id)),
+        line(trans.__('Role'), place('role', status.role_arn)),
+        line(trans.__('Credentials'), status.is_federated ? countdown(status.credentials_expire_at) : null),
+        line(
+          trans.__('Sign-in'),
+          status.is_federated && status.sign_in !== 'needs_you' ? countdown(status.sign_in_expires_at) : null
+        )
+      ),
+      ...[outlook(state, now, trans), status.last_error, mismatch(state, trans)]
+        .filter(text => text !== null)
+        .map(text => element('div', 'jf-note', text)),
+      element('div', 'jf-place-sign-in'),
+      compatible &&
+        element(
+          'div',
+          'jf-buttons',
+          !open && chooser,
+          !open && signIn,
+          refresh,
+          clear,
+          element('button', 'jf-button jf-open-panel', trans.__('Open panel'))
+        )
+    ].filter(made => made !== false);
+  }
+
+  private anchor: HTMLElement | null = null;
+  private made = '';
+}
+
+function countdown(until: number | null): HTMLElement | null {
+  if (until === null) {
+    return null;
+  }
+  const time = element('time', 'jf-countdown');
+  time.dateTime = new Date(until).toISOString();
+  return time;
+}

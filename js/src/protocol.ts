@@ -1,0 +1,172 @@
+/** What the kernel and the front end say to each other: docs/decisions/0011-front-end.md. */
+
+export const PROTOCOL = 1;
+export const COMM_TARGET = 'jupyter_federation';
+export const REQUEST = 'federation_request';
+
+const PANEL_ID = /^[\w-]{1,128}$/;
+
+const TEXTS = [
+  'profile',
+  'subject',
+  'identity_id',
+  'role_arn',
+  'account_id',
+  'region',
+  'access_key_suffix',
+  'last_error'
+] as const;
+const TIMES = ['sign_in_expires_at', 'credentials_expire_at', 'next_try_at'] as const;
+
+/** `SessionStatus`, as far as a screen needs it; times are epoch milliseconds of the kernel's clock. */
+export interface Status
+  extends Readonly<Record<(typeof TEXTS)[number], string | null>>,
+    Readonly<Record<(typeof TIMES)[number], number | null>> {
+  readonly credentials: 'none' | 'valid' | 'expired';
+  readonly sign_in: 'ok' | 'needs_you' | 'not_renewable' | 'none';
+  readonly refreshing: boolean;
+  readonly is_federated: boolean;
+  readonly way_back: string;
+  readonly beside: readonly string[];
+}
+
+/** An invitation to sign in; `address` is an http(s) address or null. */
+export interface Offer {
+  readonly issuer: string;
+  readonly steps: readonly string[];
+  readonly address: string | null;
+  readonly code: string | null;
+}
+
+/** A sign-in that is open, or one that failed (`error`) and was not dismissed. */
+export interface SignIn {
+  readonly profile: string | null;
+  readonly waiting: string | null;
+  readonly question: string | null;
+  readonly offer: Offer | null;
+  readonly error: string | null;
+}
+
+export interface State {
+  readonly protocol: number;
+  readonly version: string;
+  readonly now: number;
+  readonly event: string;
+  readonly panel: string | null;
+  readonly status: Status;
+  readonly profiles: readonly string[];
+  readonly signIn: SignIn | null;
+}
+
+export type Request =
+  | { readonly action: 'state' | 'refresh' | 'cancel' }
+  | { readonly action: 'clear'; readonly sign_out: boolean }
+  | { readonly action: 'sign_in'; readonly profile: string | null }
+  | { readonly action: 'answer'; readonly text: string };
+
+export interface Reply {
+  readonly ok: boolean;
+  readonly error: string | null;
+  readonly state: State | null;
+}
+
+/**
+ * The state in a message of a kernel, or null where it is none.
+ *
+ * A kernel is code of other people's: each field is taken if it has the type that it should have, and is absent
+ * otherwise.  That serves a kernel with another protocol too: its profile and times are shown where they are found.
+ */
+export function parseState(data: unknown): State | null {
+  const message = record(data);
+  const status = record(message?.status);
+  if (!message || !status || !Number.isInteger(message.protocol)) {
+    return null;
+  }
+  const panel = text(message.panel);
+  return {
+    protocol: message.protocol as number,
+    version: text(message.version) ?? '?',
+    now: time(message.now) ?? Date.now(),
+    event: text(message.event) ?? 'state',
+    panel: panel !== null && PANEL_ID.test(panel) ? panel : null,
+    status: parseStatus(status),
+    profiles: texts(message.profiles),
+    signIn: parseSignIn(message.sign_in)
+  };
+}
+
+export function parseReply(data: unknown): Reply {
+  const reply = record(data);
+  return { ok: reply?.ok === true, error: text(reply?.error), state: parseState(reply?.state) };
+}
+
+/** What may be kept in the browser for a reload: profile, states and times; nobody's name, account, role or sign-in. */
+export function impersonal({ protocol, version, now, panel, status }: State): object {
+  const { credentials, sign_in, is_federated, profile, sign_in_expires_at, credentials_expire_at } = status;
+  const kept = { credentials, sign_in, is_federated, profile, sign_in_expires_at, credentials_expire_at };
+  return { protocol, version, now, panel, status: kept };
+}
+
+function parseStatus(status: Record<string, unknown>): Status {
+  const each = <K extends string, T>(keys: readonly K[], parse: (value: unknown) => T) =>
+    Object.fromEntries(keys.map(key => [key, parse(status[key])])) as Record<K, T>;
+  return {
+    ...each(TEXTS, text),
+    ...each(TIMES, time),
+    credentials: oneOf(status.credentials, ['none', 'valid', 'expired']) ?? 'none',
+    sign_in: oneOf(status.sign_in, ['ok', 'needs_you', 'not_renewable', 'none']) ?? 'none',
+    refreshing: status.refreshing === true,
+    is_federated: status.is_federated === true,
+    way_back: text(status.way_back) ?? '%federate',
+    beside: texts(status.beside)
+  };
+}
+
+function parseSignIn(data: unknown): SignIn | null {
+  const signIn = record(data);
+  if (!signIn) {
+    return null;
+  }
+  const offer = record(signIn.offer);
+  return {
+    profile: text(signIn.profile),
+    waiting: text(signIn.waiting),
+    question: text(signIn.question),
+    error: text(signIn.error),
+    offer: offer && {
+      issuer: text(offer.issuer) ?? '',
+      steps: texts(offer.steps),
+      address: webAddress(offer.address),
+      code: text(offer.code)
+    }
+  };
+}
+
+function record(value: unknown): Record<string, unknown> | null {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+    ? (value as Record<string, unknown>)
+    : null;
+}
+
+function text(value: unknown): string | null {
+  return typeof value === 'string' && value !== '' ? value : null;
+}
+
+function texts(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item): item is string => text(item) !== null) : [];
+}
+
+function time(value: unknown): number | null {
+  // Date's range: beyond it `toISOString` raises.
+  return typeof value === 'number' && Math.abs(value) <= 8.64e15 ? value : null;
+}
+
+function oneOf<T extends string>(value: unknown, allowed: readonly T[]): T | null {
+  return allowed.find(item => item === value) ?? null;
+}
+
+/** A link to `javascript:` would run in the page. */
+function webAddress(value: unknown): string | null {
+  const address = text(value);
+  return address !== null && /^https?:\/\//i.test(address) ? address : null;
+}

@@ -1,0 +1,63 @@
+import type { TranslationBundle } from '@jupyterlab/translation';
+import { Widget } from '@lumino/widgets';
+import { clock, expired, heading, label, left, level, mismatch, words } from './countdown';
+import { element } from './marks';
+import type { IFederationKernels, IPopup, ISettings } from './tokens';
+
+/** Until when the active notebook is signed in, and whether it needs somebody. */
+export class StatusItem extends Widget {
+  constructor(
+    private readonly kernels: IFederationKernels,
+    private readonly settings: ISettings,
+    popup: IPopup,
+    private readonly trans: TranslationBundle
+  ) {
+    super();
+    this.addClass('jf-status-item');
+    this.time.setAttribute('role', 'timer');
+    this.time.setAttribute('aria-live', 'off');
+    this.said.setAttribute('role', 'status');
+    this.button.type = 'button';
+    this.button.setAttribute('aria-haspopup', 'dialog');
+    this.button.append(this.name, this.time);
+    this.button.addEventListener('click', () => popup.toggle(this.button));
+    this.node.append(this.button, this.said);
+    for (const signal of [kernels.changed, kernels.ticked, settings.changed]) {
+      signal.connect(this.refresh, this);
+    }
+    this.refresh();
+  }
+
+  get shown(): boolean {
+    return this.settings.composite.statusItem && this.kernels.current !== null;
+  }
+
+  private refresh(): void {
+    const kernel = this.kernels.current;
+    if (!kernel || !this.shown) {
+      write(this.said, '');
+      return;
+    }
+    const { state, now } = kernel;
+    const { warnMinutes } = this.settings.composite;
+    const sentence = mismatch(state, this.trans) ?? words(state, now, warnMinutes, this.trans);
+    const remaining = state.status.credentials === 'valid' && !expired(state, now) ? left(state, now) : null;
+    this.button.dataset.level = level(state, now, warnMinutes);
+    write(this.name, label(state, now, this.trans));
+    write(this.time, remaining === null ? '' : clock(remaining));
+    write(this.said, `${heading(state)}: ${sentence}`);
+    this.button.title = `${kernel.title}: ${sentence}`;
+  }
+
+  private readonly name = element('span', 'jf-label');
+  private readonly time = element('span', 'jf-time');
+  private readonly said = element('span', 'jf-said');
+  private readonly button = element('button', 'jf-status-button');
+}
+
+/** A screen reader announces what is written, so the same text is not written again. */
+function write(node: HTMLElement, text: string): void {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+}

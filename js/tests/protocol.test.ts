@@ -1,0 +1,112 @@
+import { describe, expect, it } from 'vitest';
+import { impersonal, parseReply, parseState } from '../src/protocol';
+import { said, state } from './states';
+
+describe('parseState', () => {
+  it.each([
+    [null],
+    [undefined],
+    ['text'],
+    [42],
+    [[]],
+    [{}],
+    [{ protocol: 1 }],
+    [{ status: {} }],
+    [{ protocol: '1', status: {} }]
+  ])('takes nothing from what is no state: %j', data => {
+    expect(parseState(data)).toBeNull();
+  });
+
+  it('takes each field that has its type and leaves the others absent', () => {
+    const odd = state(42, {
+      profile: 7,
+      credentials: 'gold',
+      sign_in: {},
+      role_arn: '',
+      sign_in_expires_at: '1',
+      beside: [1, 'prod']
+    });
+    expect(odd.status.profile).toBeNull();
+    expect(odd.status.credentials).toBe('none');
+    expect(odd.status.sign_in).toBe('none');
+    expect(odd.status.role_arn).toBeNull();
+    expect(odd.status.sign_in_expires_at).toBeNull();
+    expect(odd.status.beside).toEqual(['prod']);
+    expect(odd.status.subject).toBe('ada@example.org');
+  });
+
+  it('refuses a time that no Date can hold', () => {
+    expect(state(Number.MAX_VALUE).status.credentials_expire_at).toBeNull();
+    expect(state(42, { next_try_at: Number.NaN }).status.next_try_at).toBeNull();
+  });
+
+  it.each(['a b', 'a.b', '<x>', '', 'x'.repeat(129), 7])('takes no panel id that is not one: %j', panel => {
+    expect(state(42, {}, { panel }).panel).toBeNull();
+  });
+
+  it('passes over keys that it does not know', () => {
+    expect(state(42, { later: 1 }, { later: { x: 1 } }).status.profile).toBe('research');
+  });
+
+  it('finds profile and times in a state of another protocol', () => {
+    const later = state(42, {}, { protocol: 9, sign_in: 'something else' });
+    expect([later.protocol, later.status.profile, later.signIn]).toEqual([9, 'research', null]);
+    expect(later.status.credentials_expire_at).not.toBeNull();
+  });
+
+  it.each(['javascript:alert(1)', 'data:text/html,x', 'file:///etc/passwd', ' https://example.org', 7])(
+    'makes no link of %j',
+    address => {
+      expect(state(42, {}, { sign_in: { offer: { address } } }).signIn?.offer?.address).toBeNull();
+    }
+  );
+
+  it('takes an offer as it is said', () => {
+    const offer = {
+      issuer: 'https://login.example.org',
+      client_id: 'x',
+      steps: ['Open it.'],
+      address: 'https://a/b',
+      code: 'AB-CD'
+    };
+    const open = state(
+      42,
+      {},
+      { sign_in: { profile: 'prod', waiting: 'Waiting: 2 s', question: 'Paste it:', offer } }
+    ).signIn;
+    expect(open).toEqual({
+      profile: 'prod',
+      waiting: 'Waiting: 2 s',
+      question: 'Paste it:',
+      error: null,
+      offer: {
+        issuer: 'https://login.example.org',
+        steps: ['Open it.'],
+        address: 'https://a/b',
+        code: 'AB-CD'
+      }
+    });
+  });
+});
+
+describe('parseReply', () => {
+  it('is a refusal unless it says ok', () => {
+    expect(parseReply({ ok: 'yes', state: said(42) }).ok).toBe(false);
+    expect(parseReply(null)).toEqual({ ok: false, error: null, state: null });
+    expect(parseReply({ ok: true, state: said(42) }).state?.status.profile).toBe('research');
+  });
+});
+
+describe('impersonal', () => {
+  it('holds profile, states and times, and nothing of the person, the account or a sign-in', () => {
+    const kept = JSON.stringify(
+      impersonal(state(42, {}, { sign_in: { waiting: 'Waiting', offer: { code: 'AB-CD' } } }))
+    );
+    for (const personal of ['ada', '123456789012', 'Researcher', '0123', 'WXYZ', 'AB-CD', 'Waiting']) {
+      expect(kept).not.toContain(personal);
+    }
+    expect(parseState(JSON.parse(kept))?.status.credentials_expire_at).toBe(
+      state(42).status.credentials_expire_at
+    );
+  });
+});

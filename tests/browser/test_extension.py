@@ -1,0 +1,359 @@
+"""The JupyterLab extension in a real Chromium, beside kernels that say canned states (`canned_kernel`).
+
+What the real kernel's half does with the same requests is tested where it is.
+"""
+
+import json
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.browser]
+
+HERE = Path(__file__).parent
+AXE = HERE.parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
+CONTRAST = """element => {
+    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+    const over = (colours) => {
+        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
+        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
+    };
+    const grounds = [];
+    for (let at = element; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
+    const light = colour => {
+        const [r, g, b] = colour.map(part => part / 255)
+            .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const [a, b] = [over(grounds), over([...grounds, getComputedStyle(element).color])].map(light).sort();
+    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+}"""
+
+
+class Screen:
+    """A notebook whose first cell has opened the comm, as a person sees it."""
+
+    def __init__(self, notebook):
+        self.notebook = notebook
+        self.tab = notebook.tab
+        self.asked_file = notebook.directory / "asked"
+        self.item = self.tab.locator(".jf-status-button")
+        self.popup = self.tab.locator(".jf-popup")
+        self.panel = self.tab.locator(".jp-OutputArea .jf-panel")
+
+    def run(self, number):
+        """Run the cell ``number``, from 0."""
+        self.tab.locator(".jp-Notebook .jp-CodeCell").nth(number).locator(".jp-InputArea-prompt").click()
+        self.tab.keyboard.press("Control+Enter")
+
+    def command(self, name, **arguments):
+        """As from the palette."""
+        self.tab.evaluate("([name, it]) => { jupyterapp.commands.execute(name, it) }", [name, arguments])
+
+    def save(self):
+        """File > Save, with the panel; the text of the file."""
+        end = time.monotonic() + 20
+        while "jf-saved" not in (text := self.notebook.path.read_text()):
+            assert time.monotonic() < end, text
+            self.tab.keyboard.press("Control+s")
+            time.sleep(0.3)
+        return text
+
+    def asked(self):
+        """The requests that have come to the kernel, but for those that only look."""
+        lines = self.asked_file.read_text().splitlines() if self.asked_file.exists() else []
+        return [request for request in map(json.loads, lines) if request["action"] != "state"]
+
+    def awaits(self, *expected):
+        """Until the kernel has been asked this; how long it took, in seconds."""
+        begin = time.monotonic()
+        while [request["action"] for request in self.asked()] != list(expected):
+            assert time.monotonic() < begin + 5, self.asked()
+            time.sleep(0.02)
+        return time.monotonic() - begin
+
+    def violations(self, *where):
+        """What axe-core finds wrong."""
+        self.tab.add_script_tag(path=AXE)
+        found = self.tab.evaluate("where => axe.run({ include: where }).then(found => found.violations)", list(where))
+        return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
+
+
+@pytest.fixture
+def open_screen(open_notebook, tmp_path):
+    """``open_screen(*cells, **status)``: a notebook whose kernel says the canned ``status``, and then ``cells``."""
+    if not (Path(__file__).parents[2] / "jupyter_federation" / "labextension" / "package.json").exists():
+        pytest.skip("the JupyterLab extension is not built: `make setup` builds it where npm is")
+
+    def make(*cells, shown=True, **status):
+        begin = (
+            f"import sys; sys.path.insert(0, {str(HERE)!r})\nfrom canned_kernel import CannedSide\n"
+            f"side = CannedSide({str(tmp_path / 'asked')!r}, **{status!r})\nside.display()"
+        )
+        screen = Screen(open_notebook(begin, *cells))
+        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        screen.run(0)
+        if shown:
+            screen.item.wait_for(timeout=15_000)
+            screen.panel.wait_for(timeout=15_000)
+        return screen
+
+    return make
+
+
+def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
+    """Status item and panel tick for five seconds in which nothing goes over any WebSocket, in either direction."""
+    frames = []
+
+    def watch(socket):
+        for direction in ("framesent", "framereceived"):
+            socket.on(direction, lambda frame: frames.append(frame))  # noqa: PLW0108 - Playwright sets an attribute
+
+    screen = open_screen()
+    screen.save()
+    screen.tab.on("websocket", watch)
+    screen.tab.reload()
+    screen.panel.locator("time").filter(has_text="left").wait_for(timeout=30_000)
+    screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=30_000)
+    time.sleep(3)  # what a page says when it begins
+    assert frames  # there is something to hear
+    frames.clear()
+    seen = set()
+    for _ in range(5):
+        assert re.fullmatch(r"AWS research\s*\d\d:\d\d", screen.item.inner_text())
+        assert re.search(r"\(\d\d:\d\d left\)", screen.panel.locator("time").inner_text())
+        seen.add(screen.item.inner_text())
+        time.sleep(1)
+    assert [] == frames
+    assert len(seen) >= 4
+
+
+def test_colours_words_and_contrast_follow_the_state(open_screen):
+    """Ordinary, orange, red: with text that can be read on it, in the light and the dark theme, and no axe error."""
+    states = {
+        "ordinary": "side.signed_in(42)",
+        "warn": "side.signed_in(4.5)",
+        "alarm": "side.signed_in(55, sign_in='needs_you')",
+        "quiet": "side.cleared()",
+    }
+    screen = open_screen(*(f"{code}; side.say()" for code in states.values()))
+    said = screen.tab.locator(".jf-status-item [role=status]")
+    sentences = []
+    for theme in ("Light", "Dark"):
+        if theme == "Dark":
+            screen.command("apputils:change-theme", theme="JupyterLab Dark")
+            screen.tab.locator("body[data-jp-theme-light=false]").wait_for(state="attached")
+        for number, level in enumerate(states, 1):
+            screen.run(number)
+            screen.tab.locator(f".jf-status-button[data-level={level}]").wait_for()
+            screen.item.click()
+            screen.notebook.picture(f"extension-{theme.lower()}-{level}")
+            texts = screen.popup.locator("div, span, button, time").filter(visible=True).all()
+            assert min(text.evaluate(CONTRAST) for text in [screen.item, *texts]) >= 4.5
+            assert [] == screen.violations(".jf-popup", ".jf-status-item", ".jp-OutputArea .jf-panel")
+            screen.tab.keyboard.press("Escape")
+            sentences.append(said.inner_text())
+    assert 4 == len(set(sentences))
+    screen.command("apputils:change-theme", theme="JupyterLab Light")
+    screen.tab.set_viewport_size({"width": 480, "height": 700})
+    screen.run(1)
+    screen.item.click()
+    assert screen.popup.bounding_box()["x"] >= 0
+    screen.notebook.picture("extension-narrow")
+
+
+@pytest.mark.parametrize("place", ["the panel", "the popup"])
+def test_a_click_acts_within_a_second_while_a_cell_sleeps(open_screen, place):
+    """Clear AWS session is at the kernel within a second, by the control channel and not by the widget as well."""
+    screen = open_screen("import time; time.sleep(60)")
+    screen.run(1)
+    screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
+    if place == "the popup":
+        screen.item.click()
+    box = screen.panel if place == "the panel" else screen.popup
+    box.get_by_role("button", name="Clear AWS session").click()
+    assert screen.awaits("clear") < 1
+    screen.tab.get_by_text("AWS research signed out").wait_for(timeout=2000)
+    screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
+    screen.tab.keyboard.press("Escape")
+    screen.tab.get_by_role("menuitem", name="Kernel", exact=True).click()
+    screen.tab.get_by_role("menuitem", name="Interrupt Kernel").click()
+    screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[2]:").wait_for()
+    assert [{"protocol": 1, "action": "clear", "sign_out": False}] == screen.asked()
+
+
+def test_the_keyboard_alone_does_everything(open_screen):
+    """Enter opens the popup, Tab goes through it, Enter acts, Escape closes it and gives the focus back."""
+    screen = open_screen()
+    screen.item.focus()
+    screen.tab.keyboard.press("Enter")
+    screen.popup.wait_for()
+    for _ in range(10):
+        if screen.tab.evaluate("document.activeElement.textContent") == "Refresh":
+            break
+        screen.tab.keyboard.press("Tab")
+    screen.tab.keyboard.press("Enter")
+    screen.awaits("refresh")
+    screen.tab.keyboard.press("Escape")
+    screen.popup.wait_for(state="detached")
+    assert screen.tab.evaluate("document.activeElement.classList.contains('jf-status-button')")
+
+
+def test_a_sign_in_is_offered_asked_about_and_cancelled(open_screen):
+    """Panel and popup show link, code and waiting; what is typed reaches the kernel and stands nowhere in the page."""
+    screen = open_screen("side.offer('prod', question='Paste the address:'); side.say()", minutes=-1)
+    screen.item.click()
+    screen.popup.get_by_label("Federation profile").select_option("prod")
+    screen.popup.get_by_role("button", name="Sign in", exact=True).click()
+    screen.awaits("sign_in")
+    assert "prod" == screen.asked()[0]["profile"]
+    for box in (screen.popup, screen.panel):
+        link = box.get_by_role("link", name="Open the sign-in page")
+        link.wait_for()
+        assert "https://login.example.org/device" == link.get_attribute("href")
+        assert box.get_by_text("WDJB-MJHT").is_visible()
+        assert box.get_by_text("Waiting for your sign-in in the browser: 12 s").is_visible()
+    screen.notebook.picture("extension-offer")
+    assert [] == screen.violations(".jf-popup", ".jp-OutputArea .jf-panel")
+    screen.popup.get_by_role("button", name="Copy the code").click()
+    screen.popup.get_by_text("Copied").wait_for()
+    assert "WDJB-MJHT" == screen.tab.evaluate("navigator.clipboard.readText()")
+    screen.popup.get_by_role("button", name="Cancel").click()
+    screen.awaits("sign_in", "cancel")
+    screen.panel.get_by_role("link").wait_for(state="detached")
+    screen.tab.keyboard.press("Escape")
+    screen.run(1)
+    screen.panel.get_by_role("button", name="Paste").click()
+    field = screen.tab.locator(".jp-Dialog input")
+    assert "password" == field.get_attribute("type")
+    field.fill("http://127.0.0.1/?code=typed-in-secret")
+    screen.tab.keyboard.press("Enter")
+    screen.awaits("sign_in", "cancel", "answer")
+    assert "http://127.0.0.1/?code=typed-in-secret" == screen.asked()[-1]["text"]
+    assert "typed-in-secret" not in screen.tab.content()
+    assert "typed-in-secret" not in screen.save() + screen.tab.evaluate("JSON.stringify(sessionStorage)")
+
+
+def test_a_notification_comes_once_and_goes_when_it_is_mended(open_screen):
+    """Needs you: one notification, also after a second message, whose button signs in; a new session takes it away."""
+    needs_you = "side.signed_in(55, sign_in='needs_you'); side.say(); side.say()"
+    screen = open_screen(needs_you, "side.say()", "side.sign_in = None; side.signed_in(60); side.say()")
+    toast = screen.tab.locator(".Toastify__toast", has_text="The sign-in cannot be renewed; the AWS session ends in")
+    screen.run(1)
+    toast.wait_for()
+    screen.run(2)
+    time.sleep(1)
+    assert 1 == toast.count()
+    screen.notebook.picture("extension-notification")
+    toast.get_by_role("button", name="Sign in").click()
+    screen.awaits("sign_in")
+    screen.popup.get_by_role("link", name="Open the sign-in page").wait_for()
+    screen.run(3)
+    screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for()
+    toast.wait_for(state="detached", timeout=5000)
+
+
+def test_the_item_follows_the_notebook_in_front(open_screen, open_notebook):
+    """Beside a notebook without us the item is hidden; back in front of ours it is there."""
+    screen = open_screen("1 + 1")
+    screen.command("notebook:create-new", kernelName="python3", activate=True)
+    screen.item.wait_for(state="hidden")
+    screen.tab.get_by_role("tab", name=screen.notebook.path.name).click()
+    screen.item.wait_for()
+    assert "AWS research" in screen.item.inner_text()
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["idle", "while a cell runs"])
+def test_a_reload_finds_the_kernel_again(open_screen, busy):
+    """After a reload item and panel act again; while a cell runs too, because the control channel answers."""
+    screen = open_screen("import time; time.sleep(40)")
+    screen.save()
+    if busy:
+        screen.run(1)
+        screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
+    screen.tab.reload()
+    screen.item.wait_for(timeout=20_000)
+    screen.item.click()
+    screen.popup.get_by_text("ada@example.org").wait_for(timeout=5000)  # which only the kernel can have said
+    assert "ada@example.org" not in screen.tab.evaluate("JSON.stringify(sessionStorage)")
+    screen.popup.get_by_role("button", name="Refresh").click()
+    assert screen.awaits("refresh") < 1
+
+
+def test_a_restart_from_elsewhere_takes_the_item_away(open_screen, lab):
+    """The kernel is restarted by another tab; here the item goes, and comes back when the comm opens anew."""
+    screen = open_screen()
+    kernel = next(
+        session["kernel"]["id"]
+        for session in json.loads(lab.request("GET", "api/sessions").text)
+        if session["path"] == screen.notebook.path.name
+    )
+    lab.request("POST", f"api/kernels/{kernel}/restart", body="{}")
+    screen.item.wait_for(state="hidden", timeout=10_000)
+    screen.run(0)
+    screen.item.wait_for(timeout=15_000)
+
+
+def test_markup_in_an_output_starts_nothing(open_screen):
+    """A button with our marks in somebody's HTML asks the kernel for nothing: it cannot know the panel's id."""
+    markup = '<div class="jf-panel jf-panel-guess"><button class="jf-action-clear">Clear AWS session</button></div>'
+    screen = open_screen(f"from IPython.display import HTML, display; display(HTML({markup!r}))")
+    screen.run(1)
+    screen.notebook.outputs(1).get_by_role("button").click()
+    screen.item.click()
+    screen.popup.get_by_role("button", name="Refresh").click()
+    screen.awaits("refresh")
+
+
+def test_a_kernel_of_another_version_is_shown_and_asked_nothing(open_screen):
+    """Profile and time are there, no button is, and a sentence says which side to update."""
+    screen = open_screen(protocol=2)
+    assert "AWS research" in screen.item.inner_text()
+    screen.item.click()
+    screen.popup.get_by_text("update it where JupyterLab is installed").wait_for()
+    assert 0 == screen.popup.get_by_role("button").count()
+    screen.panel.get_by_role("button", name="Clear AWS session").click()
+    screen.awaits("the widget's own click")
+
+
+def test_without_its_kernel_a_saved_panel_is_its_html(open_screen, lab):
+    """The live panel is replaced by the saved HTML when the kernel has gone; nothing reads "model not found"."""
+    screen = open_screen()
+    screen.save()
+    for session in json.loads(lab.request("GET", "api/sessions").text):
+        lab.request("DELETE", f"api/sessions/{session['id']}")
+    screen.tab.reload()
+    screen.notebook.outputs(0).get_by_text("Signed in to AWS, as saved").wait_for(timeout=30_000)
+    assert screen.item.is_hidden()
+    assert "ada@example.org" not in screen.notebook.path.read_text()
+
+
+def test_the_panel_opens_beside_the_notebook(open_screen):
+    """Open panel shows a second live view of the same panel, also while a cell runs."""
+    screen = open_screen("import time; time.sleep(20)")
+    screen.run(1)
+    screen.item.click()
+    screen.popup.get_by_role("button", name="Open panel").click()
+    view = screen.tab.locator(".jf-view .jf-panel")
+    view.get_by_text("ada@example.org").wait_for(timeout=5000)
+    screen.notebook.picture("extension-panel-beside")
+    view.get_by_role("button", name="Clear AWS session").click()
+    assert screen.awaits("clear") < 1
+
+
+def test_notebook_7_has_the_panel_and_the_notifications(open_screen):
+    """In Notebook 7, which has no status bar, the panel ticks and acts while a cell runs, and a notification comes."""
+    screen = open_screen(
+        "side.signed_in(55, sign_in='needs_you'); side.say(); import time; time.sleep(20)", shown=False
+    )
+    screen.tab.locator(".jp-OutputArea .jf-panel").wait_for(timeout=15_000)
+    screen.save()
+    screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
+    screen.panel.locator("time").filter(has_text="left").wait_for(timeout=30_000)
+    screen.run(1)
+    screen.tab.get_by_text("The sign-in cannot be renewed; the AWS session ends in").first.wait_for()
+    screen.notebook.picture("extension-notebook-7")
+    screen.panel.get_by_role("button", name="Clear AWS session").click()
+    assert screen.awaits("clear") < 1
