@@ -34,7 +34,10 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
         known.watch(panel);
       });
       tracker?.widgetAdded.connect((_, panel) => known.watch(panel));
-      tracker?.currentChanged.connect((_, panel) => known.activate(panel));
+      tracker?.currentChanged.connect((_, panel) => {
+        panel && known.watch(panel); // it may be current before it counts as added
+        known.activate(panel);
+      });
     }
     app.shell.currentChanged?.connect((_, change) => known.activate(change.newValue));
     return known;

@@ -115,7 +115,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
     this.widgetView = null;
     const saved = ['text/html', 'text/plain'].find(type => type in model.data);
     if (saved) {
-      await this.add(this.registry, saved, model);
+      this.add(this.registry, saved, model);
     }
     await this.render();
   }
@@ -159,21 +159,17 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       await new Promise(resolve => window.setTimeout(resolve)); // the widget manager has waited for the same
       this.pending = false;
       if (!this.isDisposed && this.model === model && !this.widgetView) {
-        this.widgetView = await this.add(registryOf(home), WIDGET_VIEW, model);
+        this.widgetView = this.add(registryOf(home), WIDGET_VIEW, model);
       }
     }
     this.fill();
   }
 
-  private async add(
-    registry: IRenderMimeRegistry,
-    type: string,
-    model: IRenderMime.IMimeModel
-  ): Promise<Widget> {
+  private add(registry: IRenderMimeRegistry, type: string, model: IRenderMime.IMimeModel): Widget {
     const renderer = registry.createRenderer(type);
     renderer.addClass(type === WIDGET_VIEW ? 'jf-live' : 'jf-saved-view');
     this.addWidget(renderer);
-    await renderer.renderModel(model);
+    void renderer.renderModel(model);
     return renderer;
   }
 
