@@ -57,7 +57,7 @@ class SignInCallback(ExtensionApp):
         already = self.settings.get("extra_log_scrub_param_keys", [])  # the server's settings, at this point
         self.settings["extra_log_scrub_param_keys"] = [*already, *SCRUBBED]
         kernels = getattr(self.serverapp, "kernel_manager", None)
-        if hasattr(kernels, "untracked_message_types"):  # a gateway's manager has none
+        if kernels is not None and hasattr(kernels, "untracked_message_types"):  # a gateway's manager has none
             kernels.untracked_message_types = [*kernels.untracked_message_types, *CONTROL_MESSAGES]
 
     def initialize_handlers(self) -> None:
