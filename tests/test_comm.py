@@ -257,6 +257,22 @@ def threads(front_end):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("research")
+def test_a_window_on_the_kernels_machine_listens_no_longer_than_its_sign_in(start_kernel, browser, monkeypatch):
+    """Cancelled, its port is free within seconds; the next one signs in."""
+    monkeypatch.setenv("BROWSER", "true")  # a window that nobody sees: the test is the person
+    front_end = start_kernel()
+    front_end.run("%load_ext jupyter_federation")
+    for ends in (lambda _: front_end.ask("cancel"), lambda offer: browser.open(browser(offer["address"]))):
+        within(5, lambda: front_end.ask("sign_in", profile="openid")["ok"], front_end.said)
+        within(10, lambda: front_end.ask("state")["state"]["sign_in"]["offer"], front_end.said)
+        assert "receiver" in threads(front_end)
+        ends(front_end.ask("state")["state"]["sign_in"]["offer"])
+        within(5, lambda: "receiver" not in threads(front_end), front_end.said)
+    assert front_end.until(signed_in)["status"]["profile"] == "openid"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("research")
 def test_what_went_wrong_stands_until_it_is_dismissed(front_end):
     """A sentence with its next step; what was pasted is not in it."""
     front_end.ask("sign_in", profile="openid")
