@@ -128,7 +128,7 @@ export class Popup implements IPopup {
         line(trans.__('Credentials'), status.is_federated ? countdown(status.credentials_expire_at) : null),
         line(
           trans.__('Sign-in'),
-          status.is_federated && status.sign_in !== 'needs_you' ? countdown(status.sign_in_expires_at) : null
+          status.sign_in === 'not_renewable' ? countdown(status.sign_in_expires_at) : null
         )
       ),
       ...[outlook(state, now, trans), status.last_error, mismatch(state, trans)]

@@ -1,14 +1,14 @@
-"""The JupyterLab extension in a real Chromium, beside kernels that say canned states (`canned_kernel`).
-
-What the real kernel's half does with the same requests is tested where it is.
-"""
+"""The JupyterLab extension in a real Chromium: kernels that say canned states (`canned_kernel`), and a real one."""
 
 import json
 import re
 import time
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+
+from jupyter_federation.demo.servers import DemoServers
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
@@ -360,3 +360,26 @@ def test_notebook_7_has_the_panel_and_the_notifications(open_screen):
     screen.notebook.picture("extension-notebook-7")
     screen.panel.get_by_role("button", name="Clear AWS session").click()
     assert screen.awaits("clear") < 1
+
+
+def test_with_the_real_kernel_a_click_stops_the_client_of_the_running_cell(open_notebook):
+    """`%federate` shows the panel; its Clear ends the session that a running cell uses; its Sign in begins one."""
+    with DemoServers(lifetime=timedelta(minutes=42)) as demo:
+        notebook = open_notebook(
+            f"import os; os.environ.update({demo.environment()!r})",
+            "%load_ext jupyter_federation\n%federate",
+            "import boto3, time\ns3 = boto3.client('s3')\nwhile True: s3.list_buckets(); time.sleep(0.1)",
+        )
+        screen = Screen(notebook)
+        notebook.run()
+        screen.item.wait_for(timeout=30_000)
+        screen.panel.get_by_text("ada@example.org").wait_for()
+        cell = screen.tab.locator(".jp-CodeCell").nth(2)
+        cell.get_by_text("[*]:").wait_for()
+        notebook.picture("extension-real")
+        screen.panel.get_by_role("button", name="Clear AWS session").click()
+        screen.tab.get_by_text("AWS signed out").wait_for(timeout=1000)
+        notebook.outputs(2).get_by_text("SessionClearedError").first.wait_for(timeout=5000)
+        notebook.picture("extension-real-cleared")
+        screen.panel.get_by_role("button", name="Sign in", exact=True).click()
+        screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for(timeout=10_000)
