@@ -62,15 +62,15 @@ chromium:
 		else echo 'The browser tests need Chromium. Install it: sudo apt-get install chromium'; exit 1; fi
 
 # Installed again only when what is installed has changed.
-tests/certified/node_modules/.installed: tests/certified/package-lock.json
+tests/%/node_modules/.installed: tests/%/package-lock.json
 	@command -v npm >/dev/null || if [ "$$(id -u)" = 0 ]; \
 		then apt-get update -qq && apt-get install -y -qq nodejs npm; \
 		else echo 'The sign-in tests need Node 20 or later, with npm. Install it: sudo apt-get install nodejs npm'; exit 1; fi
-	cd tests/certified && npm ci --loglevel=error --no-audit --no-fund
+	cd tests/$* && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 .PHONY: certified
-certified: tests/certified/node_modules/.installed
+certified: tests/certified/node_modules/.installed tests/hub/node_modules/.installed
 
 .PHONY: browser
 browser: setup chromium certified  ## the tests that drive a real Chromium
@@ -94,7 +94,7 @@ floors: .venv-floors/.installed  ## the tests that meet them, on the oldest vers
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak
-soak: setup  ## what takes minutes of wall clock
+soak: setup certified  ## what takes minutes of wall clock
 	$(BIN)/python -m pytest -m soak --timeout 1800
 
 .PHONY: bench

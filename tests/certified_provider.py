@@ -29,7 +29,9 @@ class CertifiedProvider:
     """One process with one issuer, whose public native client is notebook; anybody may sign in with any password.
 
     ``path`` is the issuer's.  With ``tenant`` it is dressed as Entra: the path is the tenant's, and the ID tokens hold
-    ``tid``, ``oid`` and ``preferred_username``.  ``requests`` hold all secrets.
+    ``tid``, ``oid`` and ``preferred_username``.  With ``client_secret`` the client is a web server's: its refresh
+    tokens rotate too, and its ID tokens hold AWS's session tags, ``person`` being who signed in.  ``requests`` hold
+    all secrets.
     """
 
     def __init__(
@@ -42,21 +44,26 @@ class CertifiedProvider:
         id_token_seconds=3600,
         access_token_seconds=3600,
         redirect_uris=("http://127.0.0.1/", "http://localhost"),
+        client_id="notebook",
+        client_secret=None,
     ):
         self.certificates = certificates
         self.path = path if tenant is None else f"/{tenant}/v2.0"
         self._record = certificates.key.with_name(f"requests-{secrets.token_hex(4)}.jsonl")
+        self._down = self._record.with_suffix(".down")
         self._seen = 0
         self._settings = {
             "host": host,
             "port": 0,
             "path": self.path,
             "tenant": tenant,
-            "client_id": "notebook",
+            "client_id": client_id,
+            "client_secret": client_secret,
             "redirect_uris": redirect_uris,
             "id_token_seconds": id_token_seconds,
             "access_token_seconds": access_token_seconds,
             "record": str(self._record),
+            "down": str(self._down),
             "key": str(certificates.key),
             "certificate": str(certificates.chain),
         }
@@ -96,6 +103,15 @@ class CertifiedProvider:
         """Those that were answered since ``forget()``: route, parameters, status, location, answer."""
         lines = self._record.read_text().splitlines()[self._seen :]
         return [SimpleNamespace(**json.loads(line)) for line in lines]
+
+    @contextlib.contextmanager
+    def away(self):
+        """Answer everything with 503 meanwhile."""
+        self._down.touch()
+        try:
+            yield
+        finally:
+            self._down.unlink()
 
     def forget(self):
         """Count anew."""

@@ -98,9 +98,10 @@ class JupyterServer:
         import websocket  # not there where the oldest versions are tested
 
         started = json.loads(self.request("POST", "api/kernels", body="{}").text)["id"]
-        address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels?token={self.token}"
+        header = {"Authorization": f"token {self.token}"}  # a hub's servers take none from the address
+        address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels"
         try:
-            with contextlib.closing(websocket.create_connection(address, timeout=60)) as channel:
+            with contextlib.closing(websocket.create_connection(address, timeout=60, header=header)) as channel:
                 yield Kernel(channel, lambda: self.request("POST", f"api/kernels/{started}/interrupt", body="{}"))
         finally:
             self.request("DELETE", f"api/kernels/{started}")

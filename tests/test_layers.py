@@ -40,7 +40,7 @@ LAYERS = (
 LAZY_UPWARD = {
     ("errors", "delivery.live"): "SessionClearedError is a botocore error too, and lives where botocore is known",
 }
-LEAVES = ("demo", "server")  # import what they like of the rest; only app imports them
+LEAVES = ("demo", "hub", "server")  # import what they like of the rest; only app imports them
 ENTRANCE = "__init__"  # the package itself, which loads the rest lazily
 
 
@@ -103,6 +103,12 @@ def test_the_server_extension_knows_only_the_mailbox():
     for path in (ROOT / "server").glob("*.py"):
         rooms = {room_of(name) for name in imports(path)}
         assert rooms <= {"mailbox", "errors", "redaction", "server"}, path.name
+
+
+def test_the_hub_s_file_is_whole_in_itself():
+    """It is copied to hubs that do not have this package."""
+    imported = {name.partition(".")[0] for name in all_imports(ROOT / "hub.py")} - {"__future__"}
+    assert imported <= {*sys.stdlib_module_names, "jupyterhub", "oauthenticator"}
 
 
 def test_only_the_server_extension_imports_jupyter_server():

@@ -1,26 +1,30 @@
 // A certified OpenID provider (https://openid.net/certification/) for the tests: `node provider.js SETTINGS`.
 //
 // SETTINGS is JSON; certified_provider.py says what stands in it. The issuer comes on stdout once it listens. Into the
-// file `record` goes a line of JSON for each request, with every secret in it: tests look for them elsewhere. It ends with
-// its stdin.
+// file `record` goes a line of JSON for each request, with every secret in it: tests look for them elsewhere. While there is a
+// file `down`, it answers with 503. It ends with its stdin.
 import { generateKeyPairSync, randomBytes } from "node:crypto";
-import { appendFileSync, readFileSync } from "node:fs";
+import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { Provider } from "oidc-provider";
 
 const settings = JSON.parse(process.argv[2]);
 const day = 86_400;
+const tags = "https://aws.amazon.com/tags"; // AWS: session tags from a claim of the ID token
 console.info = console.error; // notices are no issuer
 
 function configuration() {
   const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const entra = settings.tenant !== null;
+  const web = settings.client_secret !== null; // a hub: with a secret, and its refresh tokens rotate all the same
   return {
     clients: [
       {
         client_id: settings.client_id,
         application_type: "native",
-        token_endpoint_auth_method: "none", // public: PKCE is required
+        ...(web
+          ? { token_endpoint_auth_method: "client_secret_post", client_secret: settings.client_secret }
+          : { token_endpoint_auth_method: "none" }), // public: PKCE is required
         grant_types: ["authorization_code", "refresh_token", "urn:ietf:params:oauth:grant-type:device_code"],
         response_types: ["code"],
         redirect_uris: settings.redirect_uris,
@@ -29,7 +33,11 @@ function configuration() {
     jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
     cookies: { keys: [randomBytes(32).toString("hex")] },
     scopes: ["openid", "offline_access", "profile", "email"],
-    claims: { openid: entra ? ["sub", "tid", "oid", "preferred_username"] : ["sub"], email: ["email"], profile: ["name"] },
+    claims: {
+      openid: ["sub", ...(entra ? ["tid", "oid", "preferred_username"] : []), ...(web ? [tags] : [])],
+      email: ["email"],
+      profile: ["name"],
+    },
     conformIdTokenClaims: !entra, // Entra's ID tokens hold them, others give them at the userinfo endpoint
     findAccount: (_context, id) => ({
       accountId: id,
@@ -40,8 +48,10 @@ function configuration() {
         tid: settings.tenant,
         oid: "00000000-0000-0000-66f3-3332eca7ea81",
         preferred_username: `${id}@example.org`,
+        [tags]: { principal_tags: { person: [id] } },
       }),
     }),
+    ...(web ? { rotateRefreshToken: true } : {}),
     features: {
       devInteractions: { enabled: true }, // any name and any password
       deviceFlow: { enabled: true },
@@ -84,6 +94,10 @@ server.listen(settings.port, "127.0.0.1", () => {
   provider.use(report);
   const handle = provider.callback();
   server.on("request", (request, answer) => {
+    if (existsSync(settings.down)) {
+      answer.writeHead(503).end();
+      return;
+    }
     if (!request.url.startsWith(`${settings.path}/`)) {
       answer.writeHead(404).end();
       return;

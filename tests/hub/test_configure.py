@@ -1,0 +1,357 @@
+"""What hub.py does to a hub's configuration, and its hook with each of OAuthenticator's kinds of login."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import os
+import time
+from types import SimpleNamespace
+from urllib.parse import parse_qs
+
+import pytest
+from jupyterhub.app import JupyterHub
+from jupyterhub.crypto import CryptKeeper, decrypt
+from jupyterhub.roles import get_default_roles
+from oauthenticator.auth0 import Auth0OAuthenticator
+from oauthenticator.azuread import AzureAdOAuthenticator
+from oauthenticator.cilogon import CILogonOAuthenticator
+from oauthenticator.generic import GenericOAuthenticator
+from oauthenticator.google import GoogleOAuthenticator
+from tornado.httpclient import HTTPClientError
+from traitlets.config import Config
+
+from jupyter_federation.hub import NOTE, SCOPE, SEALED, configure
+
+CULLER = {"name": "jupyterhub-idle-culler", "scopes": ["list:users", "delete:servers"], "services": ["culler"]}
+DEFAULTS = {role["name"]: role["scopes"] for role in get_default_roles()}
+
+
+@pytest.fixture(params=["JupyterHub 6", "JupyterHub 5"])
+def version(request, monkeypatch):
+    """Before JupyterHub 6 there was no `extra_user_scopes`."""
+    if request.param == "JupyterHub 5":
+        monkeypatch.delattr(JupyterHub, "extra_user_scopes")
+    return request.param
+
+
+def roles_of(c):
+    """Scopes by role, as JupyterHub makes them of its configuration."""
+    roles = {name: list(scopes) for name, scopes in DEFAULTS.items()}
+    roles["user"] += list(c.JupyterHub.get("extra_user_scopes", ()))
+    return roles | {role["name"]: role["scopes"] for role in c.JupyterHub.load_roles if "scopes" in role}
+
+
+@pytest.mark.parametrize("given", [None, [], [CULLER], [CULLER, {"name": "user", "description": "people"}]])
+def test_no_role_loses_anything(version, given):
+    """Whatever roles are there: those of JupyterHub keep what they have, and the two get one scope more."""
+    c = Config()
+    if given is not None:
+        c.JupyterHub.load_roles = given
+    configure(c)
+    roles = roles_of(c)
+    assert set(DEFAULTS["user"]) | {SCOPE} == set(roles["user"])
+    assert "self" in roles["user"]
+    assert set(DEFAULTS["server"]) | {SCOPE} == set(roles["server"])
+    assert [role["name"] for role in given or ()] == [role["name"] for role in c.JupyterHub.load_roles][
+        : len(given or ())
+    ]
+    assert given is None or CULLER not in given or CULLER in c.JupyterHub.load_roles
+
+
+def test_a_hub_s_own_roles_are_added_to(version):
+    """A role `user` with scopes of its own makes JupyterHub ignore `extra_user_scopes`: so it gets the scope itself."""
+    c = Config()
+    c.JupyterHub.load_roles = [{"name": "user", "scopes": ["self", "shares!user"]}, {"name": "server", "scopes": ["x"]}]
+    c.JupyterHub.extra_user_scopes = {"access:services"}
+    configure(c)
+    assert [
+        {"name": "user", "scopes": ["self", "shares!user", SCOPE]},
+        {"name": "server", "scopes": ["x", SCOPE]},
+    ] == c.JupyterHub.load_roles
+    assert {"access:services"} == c.JupyterHub.extra_user_scopes
+
+
+def test_what_was_only_appended_is_kept(version):
+    """`c.JupyterHub.load_roles.append(...)` before there is a list."""
+    c = Config()
+    c.JupyterHub.load_roles.append(CULLER)
+    configure(c)
+    assert CULLER in c.JupyterHub.load_roles
+
+
+def test_scopes_that_the_spawner_asks_for():
+    """They stand in the role's place; none is asked for where none was, because then the role counts."""
+    c = Config()
+    c.Spawner.server_token_scopes = ["users:activity!user"]
+    c.KubeSpawner.server_token_scopes = lambda spawner: ["read:users!user"] if spawner else []
+    c.DockerSpawner.server_token_scopes = []
+    for _ in range(2):
+        configure(c)
+    assert ["users:activity!user", SCOPE] == c.Spawner.server_token_scopes
+    assert ["read:users!user", SCOPE] == asyncio.run(c.KubeSpawner.server_token_scopes("spawner"))
+    assert [] == asyncio.run(c.KubeSpawner.server_token_scopes(None))
+    assert [] == c.DockerSpawner.server_token_scopes
+
+
+def test_configured_twice_is_configured_once():
+    """As with hub.extraFiles and then a call with an option; the hub's own age and hook are still those it had."""
+    c = Config()
+    c.OAuthenticator.auth_refresh_age = 77
+    c.GenericOAuthenticator.refresh_user_hook = own = lambda *_: None
+    configure(c)
+    before = roles_of(c)
+    configure(c, withhold_refresh_token=False)
+    assert roles_of(c) == before
+    hook = c.GenericOAuthenticator.refresh_user_hook
+    assert (own, 77, 5) == (hook.wrapped, hook.check_seconds, c.OAuthenticator.auth_refresh_age)
+    assert c.Authenticator.enable_auth_state
+
+
+# The hook
+
+
+def id_token(number, *, age=0, life=3600):
+    now = int(time.time())
+    claims = {"iss": "https://login.example.org", "sub": "ada", "email": "ada@example.org", "aud": "hub", "n": number}
+    claims |= {"iat": now - age, "exp": now - age + life, "name": "ada"}
+    parts = ({"alg": "none", "typ": "JWT"}, claims)
+    return ".".join([*(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts), ""])
+
+
+class Provider:
+    """OAuthenticator's HTTP client: a token endpoint that rotates, and a userinfo endpoint."""
+
+    def __init__(self):
+        self.spent = []  # refresh tokens
+        self.lookups = 0
+        self.token_error = self.userinfo_error = None
+        self.gives_id_token = True
+        self.valid = "refresh-0"
+
+    async def fetch(self, request, **_):
+        await asyncio.sleep(0.01)
+        if request.method == "POST":
+            (token,) = parse_qs(request.body.decode())["refresh_token"]
+            self.spent.append(token)
+            if self.token_error is not None or token != self.valid:
+                raise refusal(*(self.token_error or (400, {"error": "invalid_grant"})))
+            self.valid = f"refresh-{len(self.spent)}"
+            answer = {"access_token": "access", "token_type": "Bearer", "refresh_token": self.valid}
+            if self.gives_id_token:
+                answer["id_token"] = id_token(len(self.spent))
+        else:
+            self.lookups += 1
+            if self.userinfo_error is not None:
+                raise refusal(*self.userinfo_error)
+            answer = {"sub": "ada", "email": "ada@example.org", "hd": "example.org", "oid": "o", "idp": IDP}
+        return SimpleNamespace(body=json.dumps(answer).encode())
+
+
+def refusal(status, body):
+    return HTTPClientError(status, response=SimpleNamespace(body=json.dumps(body).encode()))
+
+
+class User:
+    """JupyterHub's, as far as the hook knows it."""
+
+    name = "ada"
+
+    def __init__(self, auth_state):
+        self.auth_state = auth_state
+
+    async def get_auth_state(self):
+        await asyncio.sleep(0)
+        return json.loads(json.dumps(self.auth_state))
+
+    async def save_auth_state(self, auth_state):
+        await asyncio.sleep(0)
+        self.auth_state = json.loads(json.dumps(auth_state))
+
+
+IDP = "https://idp.example.org/shibboleth"
+KINDS = {
+    "Generic, Okta, Keycloak": (GenericOAuthenticator, {"username_claim": "sub"}),
+    "AzureAd": (AzureAdOAuthenticator, {"tenant_id": "contoso"}),
+    "Google": (GoogleOAuthenticator, {}),
+    "Auth0": (Auth0OAuthenticator, {"auth0_domain": "example.auth0.com"}),
+    "CILogon": (
+        CILogonOAuthenticator,
+        {"allowed_idps": {IDP: {"username_derivation": {"username_claim": "sub"}}}},
+    ),
+}
+
+
+@pytest.fixture(autouse=True)
+def crypt_key():
+    CryptKeeper.clear_instance()
+    CryptKeeper.instance(keys=[os.urandom(32)])
+    yield
+    CryptKeeper.clear_instance()
+
+
+@pytest.fixture
+def login():
+    """``login(kind, age=...)``: an authenticator of this kind, its provider, and ada, whose ID token is so old."""
+
+    def make(kind="Generic, Okta, Keycloak", *, age=2000, refresh_token="refresh-0", hook=None, **options):
+        cls, settings = KINDS[kind]
+        c = Config()
+        urls = {name: f"https://login.example.org/{name}" for name in ("authorize_url", "token_url", "userdata_url")}
+        c.OAuthenticator.update({"client_id": "hub", "client_secret": "s", "allow_all": True, **urls})
+        c[cls.__name__].update(settings)
+        if hook is not None:
+            c[cls.__name__].refresh_user_hook = hook
+        configure(c, **options)
+        authenticator = cls(config=c)
+        authenticator.http_client = provider = Provider()
+        token_response = {"access_token": "access", "token_type": "Bearer", "refresh_token": refresh_token}
+        token_response["id_token"] = id_token(0, age=age)
+        user = User({**token_response, "token_response": token_response, authenticator.user_auth_state_key: {}})
+        return authenticator, provider, user
+
+    return make
+
+
+def refresh(authenticator, user, times=1):
+    """What the hub does at so many requests that come at once."""
+
+    async def all_at_once():
+        return await asyncio.gather(*(authenticator.refresh_user(user) for _ in range(times)))
+
+    return asyncio.run(all_at_once())
+
+
+def number(user):
+    payload = user.auth_state["id_token"].split(".")[1]
+    return json.loads(base64.urlsafe_b64decode(payload + "=="))["n"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_six_requests_renew_once(login, kind):
+    """The ID token by its own end, whatever the access token's; saved before the second may look; the rest get it."""
+    authenticator, provider, user = login(kind)
+    answers = refresh(authenticator, user, 6)
+    assert ["refresh-0"] == provider.spent
+    assert 1 == number(user)
+    assert [True] * 5 == sorted(answers, key=lambda answer: answer is True)[1:]
+    ((model,),) = [[answer for answer in answers if answer is not True]]
+    assert model["auth_state"] == user.auth_state
+    assert "refresh-" not in json.dumps(user.auth_state)
+    assert "refresh-1" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
+
+
+async def opened(sealed):
+    return await decrypt(sealed.encode())
+
+
+def test_a_fresh_token_is_left_alone(login):
+    """The user is looked up as often as the hub had it, and no more; nothing is renewed."""
+    authenticator, provider, user = login(age=0)
+    for _ in range(3):
+        refresh(authenticator, user)
+    assert ([], 1) == (provider.spent, provider.lookups)
+    assert "refresh-" not in json.dumps(user.auth_state)  # sealed all the same, though it was saved in clear
+
+
+def test_the_refresh_token_can_be_left_in_the_auth_state(login):
+    """For hubs whose own code wants it."""
+    authenticator, provider, user = login(withhold_refresh_token=False)
+    refresh(authenticator, user)
+    assert provider.valid == user.auth_state["refresh_token"]
+
+
+@pytest.mark.parametrize(
+    "error", [(503, {}), (500, {"error": "invalid_grant?"}), (429, {}), (401, {"error": "invalid_client"}), (599, None)]
+)
+def test_an_outage_ends_no_login(login, error):
+    """The old token stays, the kernels are told why, and the next request tries again; what comes then is taken."""
+    authenticator, provider, user = login()
+    provider.token_error = error
+    assert [True] == refresh(authenticator, user)
+    assert (0, "provider-unreachable") == (number(user), user.auth_state[NOTE]["problem"])
+    provider.token_error = None
+    refresh(authenticator, user)
+    assert 2 == number(user)
+    assert "problem" not in user.auth_state[NOTE]
+
+
+def test_a_dead_login_is_ended_once(login):
+    """False sends the person to the login page; the provider is not asked again and again."""
+    authenticator, provider, user = login()
+    provider.valid = "revoked"
+    assert [False] * 3 == [*refresh(authenticator, user), *refresh(authenticator, user, 2)]
+    assert 1 == len(provider.spent)
+    assert "login-ended" == user.auth_state[NOTE]["problem"]
+
+
+def test_a_rotated_token_is_kept_whatever_follows(login):
+    """The refresh token was spent: what came back is saved even though the userinfo endpoint fails."""
+    authenticator, provider, user = login()
+    provider.userinfo_error = (500, {})
+    assert [True] == refresh(authenticator, user)
+    assert "refresh-1" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
+    assert 1 == number(user)
+
+
+def test_a_renewal_without_an_id_token(login):
+    """The old one is kept, the kernels are told, and refresh tokens are not spent on every request."""
+    authenticator, provider, user = login()
+    provider.gives_id_token = False
+    for _ in range(3):
+        refresh(authenticator, user)
+    assert (0, 1, "no-id-token") == (number(user), len(provider.spent), user.auth_state[NOTE]["problem"])
+
+
+def test_no_refresh_token(login):
+    """Nothing can be done, and nobody is logged out of the hub for it."""
+    authenticator, provider, user = login(refresh_token=None)
+    assert refresh(authenticator, user) != [False]
+    assert ([], "no-refresh-token") == (provider.spent, user.auth_state[NOTE]["problem"])
+
+
+def test_a_login_without_id_tokens_is_as_it_was(login):
+    """GitHub's: OAuthenticator's own refresh goes on, as often as the hub had it."""
+    authenticator, provider, user = login()
+    for state in (user.auth_state, user.auth_state["token_response"]):
+        del state["id_token"]
+    for _ in range(3):
+        assert refresh(authenticator, user) != [False]
+    assert ([], 1) == (provider.spent, provider.lookups)
+    assert "refresh-0" == user.auth_state["refresh_token"]
+
+
+def test_a_hub_s_own_hook_has_its_say(login):
+    """It is asked as often as before, under the lock, with the refresh token in clear; what it says counts."""
+    seen = []
+
+    async def own(authenticator, user, auth_state):
+        seen.append((auth_state["refresh_token"], auth_state["id_token"]))
+        return {"name": user.name, "auth_state": {**auth_state, "groups": ["staff"]}}
+
+    authenticator, _, user = login(hook=own)
+    answers = refresh(authenticator, user, 3)
+    assert 1 == len(seen)
+    assert ("refresh-1", user.auth_state["id_token"]) == seen[0]
+    assert ["staff"] == user.auth_state["groups"]
+    assert "refresh-1" not in json.dumps(user.auth_state)
+    assert 2 == answers.count(True)
+
+    authenticator, _, user = login(hook=lambda *_: False, age=0)
+    assert [False, False] == [*refresh(authenticator, user), *refresh(authenticator, user)]
+
+
+def test_a_slow_provider_does_not_hold_the_hub_up(login, monkeypatch):
+    """The request goes on with what there is; the renewal does too, and what it brings is kept."""
+    authenticator, _, user = login()
+    hook = authenticator.refresh_user_hook
+    monkeypatch.setitem(type(hook).__call__.__globals__, "PATIENCE", 0.001)
+
+    async def request():
+        answer = await authenticator.refresh_user(user)
+        before = number(user)
+        await asyncio.sleep(0.2)
+        return answer, before, number(user)
+
+    assert (True, 0, 1) == asyncio.run(request())

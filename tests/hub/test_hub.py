@@ -1,0 +1,258 @@
+"""Logged in to the hub is logged in to AWS: a hub, a provider, kernels and an AWS, all of them real but the last."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from datetime import timedelta
+
+import boto3
+import pytest
+import requests
+from hubs import BUCKET, CLIENT_ID, CLIENT_SECRET, ship_profile, trust
+from servers import within
+
+from jupyter_federation.tokens import IdToken
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
+
+KERNELS = 6
+PEOPLE = ("ada", "grace")
+ID_TOKEN_SECONDS = 20
+
+# What a cell ends with; what is printed are signs of life.
+SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
+SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
+FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
+REFRESH = f"""
+import jupyter_federation as jf
+try:
+    said = jf.refresh().sign_in
+except Exception as error:
+    said = f"{{type(error).__name__}}: {{error}}"
+{SAY.format("said")}
+"""
+WORK = f"""
+import time, boto3
+s3 = boto3.client("s3")
+calls, failures, end = 0, [], time.time() + SECONDS
+while time.time() < end:
+    calls += 1
+    try:
+        assert s3.get_object(Bucket="{BUCKET}", Key="PERSON/note")["Body"].read() == b"PERSON"
+    except Exception as error:
+        failures.append(repr(error))
+    time.sleep(0.25)
+try:
+    s3.get_object(Bucket="{BUCKET}", Key="OTHER/note")
+    failures.append("read what is OTHER's")
+except s3.exceptions.ClientError as error:
+    if error.response["Error"]["Code"] != "AccessDenied":
+        failures.append(repr(error))
+{SAY.format("(calls > SECONDS and not failures) or (calls, failures)")}
+"""
+
+
+@pytest.fixture(scope="module")
+def provider(provider_of):
+    return provider_of(id_token_seconds=ID_TOKEN_SECONDS, access_token_seconds=3600)
+
+
+@pytest.fixture(scope="module")
+def aws_of_all(prefixed_aws, provider):
+    """It takes no token that has ended, and its keys live so short that kernels need new ID tokens all the time."""
+    prefixed_aws.clock_grace = timedelta(0)
+    prefixed_aws.lifetime = timedelta(seconds=8)
+    trust(prefixed_aws, provider)
+    s3 = boto3.client("s3", endpoint_url=prefixed_aws.url, region_name="eu-west-1", **prefixed_aws.mint().for_boto3)
+    s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for person in PEOPLE:
+        s3.put_object(Bucket=BUCKET, Key=f"{person}/note", Body=person.encode())
+    return prefixed_aws
+
+
+@pytest.fixture(scope="module")
+def hub(hub_of, provider, aws_of_all, kit):
+    """With the administrator's kit: hub.py, run as a configuration file, and one file with a profile."""
+    hub = hub_of(provider, extra=kit, environment=aws_of_all.environment)
+    ship_profile(hub, aws_of_all)
+    return hub
+
+
+@pytest.fixture(scope="module")
+def kernels(hub):
+    """Six of each person, who have logged in to the hub and nowhere else."""
+    with contextlib.ExitStack() as stack:
+        started = {}
+        for person in PEOPLE:
+            hub.log_in(person)
+            server = hub.start_server(person)
+            started[person] = [stack.enter_context(server.kernel()) for _ in range(KERNELS)]
+        assert everywhere(started, lambda _: FIRST) == {person: ["ok"] * KERNELS for person in PEOPLE}
+        yield started
+
+
+@pytest.fixture
+def logins(provider):
+    """How often somebody has logged in at the provider since the test began."""
+    before = len(provider.answered("token", grant_type="authorization_code"))
+    return lambda: len(provider.answered("token", grant_type="authorization_code")) - before
+
+
+def everywhere(kernels, code):
+    """Run ``code`` of each person in all of their kernels at once: what each says."""
+    for person, theirs in kernels.items():
+        for kernel in theirs:
+            kernel.start(code(person))
+    return {person: [kernel.shown() for kernel in theirs] for person, theirs in kernels.items()}
+
+
+def run(kernel, code):
+    kernel.start(code)
+    return kernel.shown()
+
+
+def auth_state_of(hub, user):
+    """What a server of the user's reads."""
+    return hub.api("GET", f"users/{user}", token=hub.token_of(user)).json()["auth_state"]
+
+
+def renewals(provider, status=200):
+    return provider.answered("token", status, grant_type="refresh_token")
+
+
+@pytest.mark.parametrize("seconds", [25, pytest.param(120, marks=pytest.mark.soak)])
+def test_each_reads_only_their_own(kernels, aws_of_all, provider, logins, seconds):
+    """Two people, six kernels each, ID tokens of 20 s beside access tokens of an hour: no failure, and no login."""
+    earlier, before = len(renewals(provider)), len(aws_of_all.calls)
+
+    def work(person):
+        (other,) = set(PEOPLE) - {person}
+        return WORK.replace("PERSON", person).replace("OTHER", other).replace("SECONDS", str(seconds))
+
+    assert everywhere(kernels, work) == {person: ["True"] * KERNELS for person in PEOPLE}
+    assert logins() == 0
+    assert renewals(provider, 400) == []
+    # One renewal at half of each ID token's life for each person, however many kernels ask for it.
+    assert len(renewals(provider)) - earlier <= len(PEOPLE) * (seconds / (ID_TOKEN_SECONDS / 2) + 2)
+    calls = aws_of_all.calls[before:]
+    refused = [call for call in calls if call.error]
+    assert {"AccessDenied"} == {call.error for call in refused}
+    assert len(PEOPLE) * KERNELS == len(refused)
+    names = {call.principal.rpartition("/")[2]: call.request.path for call in calls if call.principal}
+    assert set(PEOPLE) == set(names)
+    exchanges = sum(call.operation == "AssumeRoleWithWebIdentity" for call in calls)
+    assert exchanges >= len(PEOPLE) * KERNELS * seconds / 8
+
+
+def test_six_kernels_at_the_moment_of_expiry(hub, kernels, provider, logins):
+    """They sign in while the provider is away and the ID token has ended; it comes back: one renewal, and no login."""
+    everywhere(kernels, lambda _: f"%federate clear\n{SAY.format(0)}")
+    token = IdToken.parse(auth_state_of(hub, "ada")["id_token"])
+    earlier = len(renewals(provider))
+    with provider.away():
+        time.sleep(max(0, token.expires_at.timestamp() - time.time()))
+        for kernel in kernels["ada"]:
+            kernel.start(SIGN_IN)
+        said = kernels["ada"][0].printed()
+        assert "provider" in said
+        assert "does not answer the hub; your token ended at" in said
+    assert ["ok"] * KERNELS == [kernel.shown() for kernel in kernels["ada"]]
+    assert 1 == len(renewals(provider)) - earlier
+    assert [] == renewals(provider, 400)
+    assert 0 == logins()
+
+
+def test_a_hub_that_restarts(hub, kernels, logins):
+    """Meanwhile the kernel says so and works on; afterwards it renews as before, and nobody logs in."""
+    kernel = kernels["ada"][0]
+    hub.stop()
+    try:
+        said = run(kernel, REFRESH)
+    finally:
+        hub.start()
+    assert "SourceUnavailableError: The hub cannot be reached (http://127.0.0.1:" in said
+    assert "ok" == run(kernel, REFRESH)
+    assert 0 == logins()
+
+
+def test_a_server_that_is_stopped_and_started(hub, kernels, logins):
+    """A new kernel on a new server is signed in by the login that the person has, without a word of theirs."""
+    hub.stop_server("grace")
+    with hub.start_server("grace").kernel() as kernel:
+        assert "ok" == run(kernel, FIRST)
+    assert 0 == logins()
+
+
+def test_whoever_logs_out_of_the_hub_and_of_the_provider(hub, kernels, provider, logins):
+    """Logging out of the hub leaves servers running, as JupyterHub has it; what the provider ends, the kernel says."""
+    kernel = kernels["ada"][0]
+    browser = hub.log_in("ada")
+    assert browser.get(f"{hub.url}/hub/logout").ok
+    assert "ok" == run(kernel, REFRESH)
+    for answered in provider.requests:
+        if answered.route == "token" and answered.status == 200:
+            revoke(provider, answered.answer["refresh_token"])
+    sign_in = []
+
+    def has_ended():
+        sign_in.append(run(kernel, REFRESH))
+        return sign_in[-1].startswith("LoginRequiredError")
+
+    within(ID_TOKEN_SECONDS, has_ended, lambda: str(sign_in))
+    assert "Your login to the hub has ended: its identity provider does not renew it any longer. Log in" in sign_in[-1]
+    status = f"import jupyter_federation as jf\n{SAY.format('jf.status().sign_in')}"
+    assert "needs_you" == run(kernel, status)
+    hub.log_in("ada")
+    assert "ok" == run(kernel, SIGN_IN)
+    assert 2 == logins()
+
+
+def revoke(provider, token):
+    form = {"token": token, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
+    assert requests.post(
+        f"{provider.issuer}/token/revocation", data=form, verify=str(provider.certificates.ca), timeout=10
+    ).ok
+
+
+def test_no_role_and_no_scope_is_dropped(hub, kernels):
+    """Those that Zero to JupyterHub's configuration begins with, and JupyterHub's own, are there with all they had."""
+    import sqlite3
+
+    with contextlib.closing(sqlite3.connect(hub.folder / "jupyterhub.sqlite")) as database:
+        roles = {name: set(json.loads(scopes)) for name, scopes in database.execute("select name, scopes from roles")}
+    assert {"user", "admin", "server", "token", "jupyterhub-idle-culler", "tests"} == set(roles)
+    assert {"self", "admin:auth_state!user"} == roles["user"]
+    assert {"users:activity!user", "access:servers!server", "admin:auth_state!user"} == roles["server"]
+    assert {"list:users", "read:users:activity", "read:servers", "delete:servers"} == roles["jupyterhub-idle-culler"]
+    assert not any("auth_state" in scope for name in ("token", "admin", "tests") for scope in roles[name])
+
+
+def test_one_user_reads_no_other_s_token(hub, kernels):
+    """By the hub's own API, with what a server holds, and with whatever else its user may ask for."""
+    code = f"""
+import os, requests
+def ask(path, token=os.environ["JUPYTERHUB_API_TOKEN"]):
+    answer = requests.get(os.environ["JUPYTERHUB_API_URL"] + path, headers={{"Authorization": f"token {{token}}"}})
+    return answer.status_code, sorted(answer.json()) if answer.ok and isinstance(answer.json(), dict) else None
+said = [ask("/users/ada"), ask("/users/grace"), ask("/users"), ask("/user")]
+{SAY.format("([status for status, _ in said], 'auth_state' in said[0][1])")}
+"""
+    assert "([200, 404, 403, 200], True)" == run(kernels["ada"][0], code)
+    mine = hub.token_of("ada", "inherit")
+    assert 200 == hub.api("GET", "users/ada", token=mine).status_code
+    assert hub.api("GET", "users/grace", token=mine).status_code in (403, 404)
+    for wanted in ("admin:auth_state", "admin:auth_state!user=grace", "admin:users"):
+        asked = hub.api("POST", "users/ada/tokens", token=mine, json={"scopes": [wanted]})
+        assert 400 <= asked.status_code < 500, wanted
+
+
+def test_no_kernel_is_given_the_refresh_token(hub, kernels, provider):
+    """Wherever it stands in an auth state, it is encrypted with the hub's key."""
+    spent = {answered.parameters["refresh_token"] for answered in renewals(provider)}
+    given = {each.answer["refresh_token"] for each in provider.answered("token") if "refresh_token" in each.answer}
+    assert given
+    seen = json.dumps(auth_state_of(hub, "ada")) + json.dumps(auth_state_of(hub, "grace"))
+    assert not [token for token in given | spent if token in seen]
+    assert "sealed_refresh_token" in seen

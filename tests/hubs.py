@@ -1,0 +1,265 @@
+"""A real JupyterHub behind a real proxy, which logs its users in at a certified provider; and an AWS with prefixes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import urllib.parse
+from html import unescape
+from pathlib import Path
+
+import jwt
+import requests
+from servers import PACKAGE, JupyterServer, enable, within
+
+from jupyter_federation.demo.aws import AwsError, EmbeddedAws, OpenIdProvider
+from jupyter_federation.demo.wire import error_response
+
+PROXY = Path(__file__).parent / "hub" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
+CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
+TAGS = "https://aws.amazon.com/tags"
+BUCKET = "laboratory"
+
+
+class Hub:
+    """One hub in ``folder``; ``extra`` is Python that ends its configuration.
+
+    The proxy is a process of its own, as on Kubernetes, so that the hub can be restarted under its users' servers.
+    """
+
+    def __init__(self, folder, provider, ca, environment, *, extra, refresh_age=None):
+        self.folder = folder
+        self.provider = provider
+        self.service_token = secrets.token_hex(16)
+        self.log = folder / "hub.log"
+        self._ca = ca
+        self._ports = [free_port() for _ in range(3)]
+        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self._environment = {
+            name: value
+            for name, value in os.environ.items()
+            if not (name.startswith(("AWS_", "JUPYTER", "JPY_")) or name.lower().endswith("_proxy"))
+        }
+        self._environment |= {
+            "JUPYTERHUB_CRYPT_KEY": secrets.token_hex(32),
+            "CONFIGPROXY_AUTH_TOKEN": secrets.token_hex(16),
+            "PYTHONPATH": str(PACKAGE.parent),
+        }
+        self._configuration(environment, extra, refresh_age)
+
+    def _configuration(self, environment, extra, refresh_age):
+        """A file as Zero to JupyterHub's: its roles come first, then what the administrator adds."""
+        etc = self.folder / "etc"
+        enable(etc)
+        issuer = self.provider.issuer
+        oauth = {
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "oauth_callback_url": f"{self.url}/hub/oauth_callback",
+            "authorize_url": f"{issuer}/auth",
+            "token_url": f"{issuer}/token",
+            "userdata_url": f"{issuer}/me",
+            "username_claim": "sub",
+            "scope": ["openid", "email", "offline_access"],
+            "extra_authorize_params": {"prompt": "consent"},
+            "allow_all": True,
+            "http_request_kwargs": {"ca_certs": str(self._ca)},
+        }
+        environment = environment | {"JUPYTER_CONFIG_PATH": str(etc), "PYTHONPATH": str(PACKAGE.parent)}
+        environment |= {"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"}
+        port, hub_port, api_port = self._ports
+        (self.folder / "jupyterhub_config.py").write_text(f"""
+c = get_config()
+c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+c.JupyterHub.hub_ip = "127.0.0.1"
+c.JupyterHub.hub_port = {hub_port}
+c.ConfigurableHTTPProxy.should_start = False
+c.ConfigurableHTTPProxy.api_url = "http://127.0.0.1:{api_port}"
+c.JupyterHub.cleanup_servers = False
+c.JupyterHub.log_level = "DEBUG"
+c.JupyterHub.authenticator_class = "generic-oauth"
+c.Authenticator.enable_auth_state = True
+{f"c.Authenticator.auth_refresh_age = {refresh_age}" if refresh_age is not None else ""}
+c.GenericOAuthenticator.update({oauth!r})
+c.JupyterHub.spawner_class = "simple"
+c.SimpleLocalProcessSpawner.home_dir_template = {str(self.folder / "home")!r} + "/{{username}}"
+c.Spawner.environment = {environment!r}
+c.Spawner.cmd = {[sys.executable, "-m", "jupyterhub.singleuser"]!r}
+c.Spawner.args = ["--allow-root"]
+c.Spawner.http_timeout = c.Spawner.start_timeout = 60
+c.JupyterHub.services = [{{"name": "tests", "api_token": {self.service_token!r}}}]
+c.JupyterHub.load_roles = []
+c.JupyterHub.load_roles.append({{
+    "name": "jupyterhub-idle-culler",
+    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+    "services": ["tests"],
+}})
+c.JupyterHub.load_roles.append({{
+    "name": "tests",
+    "scopes": ["admin:servers", "access:servers", "tokens", "read:roles", "read:users"],
+    "services": ["tests"],
+}})
+{extra}
+""")
+
+    def __enter__(self):
+        node = shutil.which("node")
+        assert node, "the tests need Node 20 or later: `make certified` says how to install it"
+        assert PROXY.is_file(), "configurable-http-proxy is not installed: run `make certified`"
+        port, _, api_port = self._ports
+        hub = f"http://127.0.0.1:{self._ports[1]}"
+        self._proxy_log = (self.folder / "proxy.log").open("wb")
+        self._proxy = subprocess.Popen(
+            [
+                *(node, PROXY, "--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1"),
+                *("--api-port", str(api_port), "--default-target", hub, "--error-target", f"{hub}/hub/error"),
+            ],
+            env=self._environment,
+            stdout=self._proxy_log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            self.start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_details):
+        with contextlib.suppress(Exception):
+            for user in self.api("GET", "users").json():
+                self.stop_server(user["name"])
+        self.stop()
+        self._proxy.terminate()
+        self._proxy.wait(10)
+        self._proxy_log.close()
+
+    def start(self):
+        """The hub, until it answers."""
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"],
+                cwd=self.folder,
+                env=self._environment,
+                stdout=log,
+                stderr=log,
+            )
+        within(60, self._answers, self.said)
+
+    def stop(self):
+        """As a deployment does it; the users' servers live on."""
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
+            self._process.wait()
+
+    def _answers(self):
+        assert self._process.poll() is None, self.said()
+        with contextlib.suppress(requests.RequestException):
+            return requests.get(f"{self.url}/hub/api/", timeout=5).ok
+        return False
+
+    def said(self):
+        return self.log.read_text(errors="replace")
+
+    def api(self, method, path, token=None, **more):
+        """The answer of the hub's API, asked by the tests' service or with ``token``."""
+        headers = {"Authorization": f"token {token or self.service_token}"}
+        return requests.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=60, **more)
+
+    def log_in(self, user):
+        """A person in a browser; the session, with the hub's cookies."""
+        session = requests.Session()
+        session.trust_env = False
+        session.verify = str(self._ca)
+        page = session.get(f"{self.url}/hub/oauth_login?next=/hub/home", timeout=20)
+        for _ in range(8):
+            if page.url.startswith(self.url):
+                assert page.ok, page.text + self.said()
+                return session
+            fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
+            if 'name="login"' in page.text:
+                fields |= {"login": user, "password": "any"}
+            action = unescape(re.search(r'<form[^>]+action="([^"]+)"', page.text)[1])
+            page = session.post(urllib.parse.urljoin(page.url, action), data=fields, timeout=20)
+        raise AssertionError("the login has no end")
+
+    def start_server(self, user):
+        """The user's server, once it is ready."""
+        (self.folder / "home" / user).mkdir(parents=True, exist_ok=True)
+        started = self.api("POST", f"users/{user}/server")
+        assert started.status_code in (201, 202), started.text + self.said()
+        within(60, lambda: self.api("GET", f"users/{user}").json()["servers"].get("", {}).get("ready"), self.said)
+        return UserServer(f"{self.url}/user/{user}/", self.service_token)
+
+    def stop_server(self, user):
+        if self.api("DELETE", f"users/{user}/server").status_code == 202:
+            within(30, lambda: not self.api("GET", f"users/{user}").json()["servers"], self.said)
+
+    def token_of(self, user, *scopes):
+        """An API token of ``user`` with what a server's has, and ``scopes``."""
+        wanted = ["users:activity!user", "admin:auth_state!user", *scopes]
+        return self.api("POST", f"users/{user}/tokens", json={"scopes": wanted}).json()["token"]
+
+
+class UserServer(JupyterServer):
+    """A user's server behind the hub's proxy."""
+
+    def __init__(self, url, token):
+        self.url = url
+        self.token = token
+
+
+class PrefixedAws(EmbeddedAws):
+    """Its roles read and write ``s3://laboratory/${aws:PrincipalTag/person}/``, as the policy in docs/deploy has it."""
+
+    def _open_services(self):
+        super()._open_services()
+        self._tags = {}
+        assume = self._operations["AssumeRoleWithWebIdentity"]
+
+        def with_tags(call):
+            result = assume(call)
+            claims = jwt.decode(call.parameters["WebIdentityToken"], options={"verify_signature": False})
+            self._tags[result["Credentials"]["AccessKeyId"]] = claims[TAGS]["principal_tags"]["person"]
+            return result
+
+        self._operations["AssumeRoleWithWebIdentity"] = with_tags
+
+    def answer(self, call):
+        if call.operation.startswith("s3:") and call.access_key_id in self._tags:
+            person = self._tags[call.access_key_id][0]
+            if not call.request.path.startswith(f"/{BUCKET}/{person}/"):
+                call.error = "AccessDenied"
+                return error_response(call.operation, AwsError("AccessDenied", "Access Denied", 403))
+        return super().answer(call)
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+def trust(aws, provider):
+    """What docs/deploy sets up at AWS: the hub's client is the audience."""
+    aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(CLIENT_ID,), keys=provider.keys))
+    aws.role.trusts = {provider.name: (CLIENT_ID,)}
+    aws.add(aws.role)
+
+
+def ship_profile(hub, aws):
+    """The one file of the administrator's kit: %federate alone is enough."""
+    profile = {"source": "jupyterhub", "role_arn": aws.role.arn, "region": "eu-west-1"}
+    section = {"Federation": {"default_profile": "research", "profiles": {"research": profile}}}
+    (hub.folder / "etc" / "jupyter_federation_config.json").write_text(json.dumps(section))
