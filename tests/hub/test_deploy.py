@@ -1,0 +1,86 @@
+"""The administrator's kit in docs/deploy, read as those read it for whom it is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from oauthenticator.generic import GenericOAuthenticator
+from servers import PACKAGE
+from traitlets.config import Config
+
+from jupyter_federation import config
+from jupyter_federation.hub import configure
+
+DOCS = PACKAGE.parent / "docs"
+DEPLOY = DOCS / "deploy"
+TEMPLATES = ("sts.yaml", "identity-pool.yaml")
+
+
+@pytest.mark.slow
+def test_the_templates_are_clean():
+    """By AWS's own linter."""
+    paths = [str(DEPLOY / name) for name in TEMPLATES]
+    answer = subprocess.run(
+        [Path(sys.executable).with_name("cfn-lint"), *paths], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (0, "") == (answer.returncode, answer.stdout)
+
+
+class Loader(yaml.SafeLoader):
+    """CloudFormation's short forms, each as its argument."""
+
+
+Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_each_trust_policy_names_its_audience(name):
+    """And a session without the tag gets no role; the prefix is the tag's."""
+    role = yaml.load((DEPLOY / name).read_text(), Loader)["Resources"]["Researcher"]["Properties"]
+    trust = role["AssumeRolePolicyDocument"]
+    (statement,) = (json.loads(trust) if isinstance(trust, str) else trust)["Statement"]
+    (audience,) = statement["Condition"]["StringEquals"].items()
+    assert audience in {("${Issuer}:aud", "${ClientId}"), ("cognito-identity.amazonaws.com:aud", "Pool")}
+    assert {"aws:RequestTag/person": "?*"} == statement["Condition"]["StringLike"]
+    assert {"sts:AssumeRoleWithWebIdentity", "sts:TagSession"} == set(statement["Action"])
+    objects, listing = role["Policies"][0]["PolicyDocument"]["Statement"]
+    assert objects["Resource"].endswith(":s3:::${BucketName}/${!aws:PrincipalTag/person}/*")
+    assert ["${aws:PrincipalTag/person}/*"] == listing["Condition"]["StringLike"]["s3:prefix"]
+
+
+def test_the_values_are_what_the_chart_reads(tmp_path):
+    """25 lines at most: what OAuthenticator takes, hub.py where the chart runs it, and a good profile."""
+    text = (DEPLOY / "z2jh-values.yaml").read_text()
+    assert len(text.splitlines()) <= 25
+    values = yaml.safe_load(text)
+    c = Config()
+    for section, settings in values["hub"]["config"].items():  # as the chart's jupyterhub_config.py does it
+        c[section].update(settings)
+    configure(c)
+    unknown = set(values["hub"]["config"]["GenericOAuthenticator"]) - set(GenericOAuthenticator.class_trait_names())
+    assert set() == unknown
+    authenticator = GenericOAuthenticator(config=c)
+    assert authenticator.enable_auth_state
+    assert "openid" in authenticator.scope
+    run_by_the_chart = r"/usr/local/etc/jupyterhub/jupyterhub_config\.d/\w+\.py"
+    assert re.fullmatch(run_by_the_chart, values["hub"]["extraFiles"]["federation"]["mountPath"])
+    file = values["singleuser"]["extraFiles"]["federation"]
+    (tmp_path / Path(file["mountPath"]).name).write_text(json.dumps(file["data"]))
+    assert "jupyterhub" == config.load([tmp_path]).profile().source
+
+
+def test_the_page_s_own_files_are_good(tmp_path):
+    """The hub's configuration is Python, and the profile can be loaded; the commands are a shell's."""
+    page = (DOCS / "jupyterhub.md").read_text()
+    configuration, profile = re.findall(r"<<'END'\n(.*?)\nEND\n", page, re.DOTALL)
+    compile(configuration, "jupyterhub_config.py", "exec")
+    (tmp_path / "jupyter_federation_config.json").write_text(profile)
+    assert "jupyterhub" == config.load([tmp_path]).profile().source
+    for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
+        subprocess.run(["sh", "-n", "-c", block], check=True)
