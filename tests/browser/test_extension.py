@@ -129,7 +129,9 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
         assert re.search(r"\(\d\d:\d\d left\)", screen.panel.locator("time").inner_text())
         seen.add(screen.item.inner_text())
         time.sleep(1)
-    assert [] == [re.findall(r'"msg_type": ?"(\w+)"', str(frame)) for frame in frames]
+    assert [] == [
+        frame for frame in frames if "debug_re" not in str(frame)
+    ]  # JupyterLab's debugger looks when it likes
     assert len(seen) >= 4
 
 
