@@ -94,7 +94,7 @@ floors: .venv-floors/.installed  ## the tests that meet them, on the oldest vers
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak
-soak: setup certified  ## what takes minutes of wall clock
+soak: setup chromium certified  ## what takes minutes of wall clock
 	$(BIN)/python -m pytest -m soak --timeout 1800
 
 .PHONY: bench

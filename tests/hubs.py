@@ -196,10 +196,18 @@ c.JupyterHub.load_roles.append({{
 
     def start_server(self, user):
         """The user's server, once it is ready."""
-        (self.folder / "home" / user).mkdir(parents=True, exist_ok=True)
+        self.home(user)
         started = self.api("POST", f"users/{user}/server")
         assert started.status_code in (201, 202), started.text + self.said()
         within(60, lambda: self.api("GET", f"users/{user}").json()["servers"].get("", {}).get("ready"), self.said)
+        return self.server(user)
+
+    def home(self, user):
+        """The directory in which the user's server starts."""
+        (self.folder / "home" / user).mkdir(parents=True, exist_ok=True)
+
+    def server(self, user):
+        """The user's server, which runs."""
         return UserServer(f"{self.url}/user/{user}/", self.service_token)
 
     def stop_server(self, user):

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import boto3
@@ -17,6 +20,8 @@ from jupyter_federation.tokens import IdToken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 KERNELS = 6
 PEOPLE = ("ada", "grace")
 ID_TOKEN_SECONDS = 20
@@ -82,15 +87,33 @@ def hub(hub_of, provider, aws_of_all, kit):
 
 @pytest.fixture(scope="module")
 def kernels(hub):
-    """Six of each person, who have logged in to the hub and nowhere else."""
+    """Six of each person, who have logged in to the hub in a real Chromium, and nowhere else."""
+    for person in PEOPLE:
+        hub.home(person)
+        log_in_with_chromium(hub, person)
     with contextlib.ExitStack() as stack:
         started = {}
         for person in PEOPLE:
-            hub.log_in(person)
-            server = hub.start_server(person)
+            server = hub.server(person)
             started[person] = [stack.enter_context(server.kernel()) for _ in range(KERNELS)]
         assert everywhere(started, lambda _: FIRST) == {person: ["ok"] * KERNELS for person in PEOPLE}
         yield started
+
+
+def log_in_with_chromium(hub, person):
+    """As somebody does it: the hub's login page, the provider's, and on to their server."""
+    from playwright.sync_api import sync_playwright
+
+    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
+        page = browser.new_page(ignore_https_errors=True)
+        page.goto(hub.url)
+        page.get_by_role("button", name="Sign in with").click()
+        page.locator("[name=login]").fill(person)
+        page.locator("[name=password]").fill("any")
+        page.locator("[type=submit]").click()
+        page.locator("[type=submit]").click()  # consent
+        page.wait_for_url(f"{hub.url}/user/{person}/**", timeout=60_000)
 
 
 @pytest.fixture
@@ -105,7 +128,10 @@ def everywhere(kernels, code):
     for person, theirs in kernels.items():
         for kernel in theirs:
             kernel.start(code(person))
-    return {person: [kernel.shown() for kernel in theirs] for person, theirs in kernels.items()}
+    everyone = [kernel for theirs in kernels.values() for kernel in theirs]
+    with ThreadPoolExecutor(len(everyone)) as listeners:  # whom nobody listens to is hung up on after a while
+        said = dict(zip(everyone, listeners.map(lambda kernel: kernel.shown(), everyone), strict=True))
+    return {person: [said[kernel] for kernel in theirs] for person, theirs in kernels.items()}
 
 
 def run(kernel, code):
@@ -122,7 +148,7 @@ def renewals(provider, status=200):
     return provider.answered("token", status, grant_type="refresh_token")
 
 
-@pytest.mark.parametrize("seconds", [25, pytest.param(120, marks=pytest.mark.soak)])
+@pytest.mark.parametrize("seconds", [21, pytest.param(120, marks=[pytest.mark.soak, pytest.mark.timeout(240)])])
 def test_each_reads_only_their_own(kernels, aws_of_all, provider, logins, seconds):
     """Two people, six kernels each, ID tokens of 20 s beside access tokens of an hour: no failure, and no login."""
     earlier, before = len(renewals(provider)), len(aws_of_all.calls)
@@ -160,6 +186,48 @@ def test_six_kernels_at_the_moment_of_expiry(hub, kernels, provider, logins):
         assert "does not answer the hub; your token ended at" in said
     assert ["ok"] * KERNELS == [kernel.shown() for kernel in kernels["ada"]]
     assert 1 == len(renewals(provider)) - earlier
+    assert [] == renewals(provider, 400)
+    assert 0 == logins()
+
+
+OUTAGE = f"""
+import time, boto3
+s3, said, end = boto3.client("s3"), [], time.time() + SECONDS
+while time.time() < end:
+    try:
+        s3.get_object(Bucket="{BUCKET}", Key="ada/note")
+        now = "works"
+    except Exception as error:
+        now = f"{{type(error).__name__}}: {{str(error).partition('renewed: ')[2]}}"
+    if said[-1:] != [now] and "works" in (now, *said[-1:]):
+        said.append(now)
+    time.sleep(0.5)
+{SAY.format('" | ".join(said)')}
+"""
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(240)
+def test_a_provider_that_is_away_for_a_minute(kernels, provider, logins):
+    """Work goes on while token and keys live; then the error says who is away; afterwards it works, without a login."""
+    provider_is_away = threading.Event()
+
+    def be_away():
+        time.sleep(5)
+        with provider.away():
+            provider_is_away.set()
+            time.sleep(60)
+
+    absence = threading.Thread(target=be_away)
+    absence.start()
+    said = everywhere(kernels, lambda _: OUTAGE.replace("SECONDS", "100"))["ada"]
+    absence.join()
+    assert provider_is_away.is_set()
+    for each in said:
+        before, between, after = each.split(" | ")
+        assert ("works", "works") == (before, after)
+        assert "SourceUnavailableError: The hub's identity provider" in between
+        assert "does not answer the hub; your token ended at" in between
     assert [] == renewals(provider, 400)
     assert 0 == logins()
 
