@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from jupyter_federation.openid.client import RefusedError
 
-_CODE = re.compile(r"AADSTS(\d+)")
+_CODE = re.compile(r"AADSTS(\d{1,9})(?!\d)")  # int() refuses what is very long
 _TRACE = re.compile(r"Trace ID: ([0-9a-fA-F-]{36})")
 
 

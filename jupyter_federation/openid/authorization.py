@@ -42,7 +42,7 @@ class Answer:
         provider, RefusedError where it is a refusal.
         """
         issuer = self._client.issuer
-        same_state = hmac.compare_digest(answer.get("state", "").encode(), self._state.encode())
+        same_state = hmac.compare_digest(answer.get("state", "").encode("utf-8", "replace"), self._state.encode())
         if self._taken or not same_state:
             raise LoginFailedError(
                 "The answer from the browser does not belong to this sign-in: its state is another's, or was used.",

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+import queue
+import threading
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
-from jupyter_federation.openid.client import is_loopback
+from jupyter_federation.openid.client import RefusedError, is_loopback
+from jupyter_federation.redaction import Secret
 
-_TIMEOUT = (3.05, 5.0)  # seconds to connect, and between two bytes of the answer; a renewal has ten for everything
+if TYPE_CHECKING:
+    from requests import Session
+
+    from jupyter_federation.openid.bounded import Bounded
+
+S = TypeVar("S", bound="Session")
+T = TypeVar("T")
+
+_TIMEOUT = (3.05, 5.0)  # seconds to connect, and between two bytes of the answer
+_DEADLINE = 8.0  # seconds for a request as a whole; a renewal has ten for everything
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,10 +47,56 @@ class Connection:
         """Proxies come from the environment, but none leads to this machine."""
         return not is_loopback(self.provider)
 
-    def failure(self, error: OSError | ValueError) -> FederationError:
+    def ask(
+        self,
+        session: Callable[[], S],
+        request: Callable[[S], T],
+        refusal: Callable[[Exception], Exception | None],
+    ) -> T:
+        """What ``request(session())`` gives, within `_DEADLINE`.
+
+        It runs on a thread of its own.  The frames of an interrupt here, and of what is raised here, therefore hold
+        nothing of what is sent: the libraries hold it in plain strings.  When the waiting ends, so does the request.
+        ``refusal(error)`` names what a library's own error means, None: what `failure` says.
+        """
+        from jupyter_federation.openid.bounded import Bounded
+
+        bounded, outcomes = Bounded(), queue.SimpleQueue[tuple[T | None, Exception | None]]()
+
+        def run() -> None:
+            try:
+                outcomes.put((self._sent(session(), bounded, request), None))
+            except Exception as error:  # noqa: BLE001 - whatever a library makes of what a provider says
+                outcomes.put((None, _afresh(refusal(error) or self.failure(error))))
+
+        end = time.monotonic() + _DEADLINE
+        try:
+            threading.Thread(target=run, name="jupyter-federation-provider", daemon=True).start()
+            while (left := end - time.monotonic()) > 0:
+                with contextlib.suppress(queue.Empty):
+                    answer, failed = outcomes.get(timeout=min(left, 1.0))  # Windows: an interrupt waits for its end
+                    break
+            else:
+                failed = self.unavailable("does not answer in time")
+        finally:
+            bounded.cut()
+        if failed is not None:
+            raise failed
+        return answer  # type: ignore[return-value]
+
+    def _sent(self, session: S, bounded: Bounded, request: Callable[[S], T]) -> T:
+        with session:
+            session.trust_env = self.trusts_environment
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, bounded)
+            return request(session)
+
+    def failure(self, error: Exception) -> Exception:
         """A request that did not come to an answer, in words; OSError is what requests' own errors are."""
         from requests import exceptions
 
+        if isinstance(error, (FederationError, RefusedError)):  # in words already
+            return error
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
         for kind, problem, fix in (
@@ -48,6 +108,8 @@ class Connection:
         ):
             if isinstance(error, kind):
                 return self.unavailable(problem, fix=fix)
+        if not isinstance(error, OSError):  # the libraries take JSON apart as it comes
+            return self.unavailable("answers with something that is not OpenID's")
         return ConfigurationError(  # requests' for a bundle that is not there
             f"`ca_bundle` is {self.ca_bundle}, and no certificates can be read from there.",
             fix="Give the path of a PEM file.",
@@ -62,13 +124,24 @@ class Connection:
         )
 
 
+def _afresh(error: Exception) -> Exception:
+    """Without the frames that it was raised in."""
+    error.__traceback__ = error.__context__ = error.__cause__ = None
+    return error
+
+
+def masked(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a provider says, its strings masked: some of them are tokens."""
+    return {name: Secret(value) if isinstance(value, str) else value for name, value in answer.items()}
+
+
 def json_object(response: Any) -> Mapping[str, Any]:
-    """The JSON object of requests' answer, an OAuth error too.  Raises requests' HTTPError, or ValueError."""
+    """The JSON object of requests' answer, masked, an OAuth error too.  Raises requests' HTTPError, or ValueError."""
     try:
         answer = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         answer = None
     if not isinstance(answer, dict) or (not response.ok and "error" not in answer):
         response.raise_for_status()
         raise ValueError("not a JSON object")
-    return answer
+    return masked(answer)

@@ -19,7 +19,7 @@ from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.authorization import Answer
 from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
 from jupyter_federation.openid.client_secret import ClientSecret
-from jupyter_federation.openid.connection import Connection, json_object
+from jupyter_federation.openid.connection import Connection, json_object, masked
 from jupyter_federation.openid.device import SLOW_DOWN, device_code
 from jupyter_federation.openid.discovery import Endpoints
 from jupyter_federation.redaction import Secret
@@ -107,7 +107,7 @@ class Entra:
         Raises RefusedError where it is a refusal.
         """
         self.endpoints()
-        answer: Mapping[str, Any] = self._over_the_wire(lambda wire: request(self._application(wire)))
+        answer: Mapping[str, Any] = self._over_the_wire(lambda wire: masked(request(self._application(wire))))
         if "error" not in answer:
             return answer
         raise self._refusal(answer)
@@ -135,28 +135,22 @@ class Entra:
         return msal.ConfidentialClientApplication(self.client_id, client_credential=secret.read(), **how)
 
     def _over_the_wire(self, request: Callable[[_Wire], Any]) -> Any:
-        """What ``request(wire)`` gives.
-
-        Errors are raised when the handler is left: what was caught holds frames with what was sent, and msal's
-        messages quote states and claims.
-        """
+        """What ``request(wire)`` gives."""
         import requests
 
-        with requests.Session() as session:
-            session.trust_env = self._connection.trusts_environment
-            try:
-                return request(_Wire(session, self._connection.options, self._discovered))
-            except (OSError, ValueError) as error:
-                failure: Exception = self._connection.failure(error)
-            except (AttributeError, KeyError, TypeError):  # msal takes JSON apart as it comes
-                failure = self._connection.unavailable("answers with something that is not OpenID's")
-            except RuntimeError:  # msal's own check of the nonce; before 1.38 of other claims too
-                failure = InvalidTokenError(
-                    f"The ID token that {self.issuer} gave was made for another sign-in (nonce), or does not fit "
-                    "this one otherwise; it was not used.",
-                    fix="Run %federate again; if it stays, check this machine's clock and tell your administrator.",
-                )
-        raise failure
+        def refusal(error: Exception) -> Exception | None:
+            if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
+                return None
+            return InvalidTokenError(  # msal's own check of the nonce; before 1.38 of other claims too
+                f"The ID token that {self.issuer} gave was made for another sign-in (nonce), or does not fit "
+                "this one otherwise; it was not used.",
+                fix="Run %federate again; if it stays, check this machine's clock and tell your administrator.",
+            )
+
+        def send(session: requests.Session) -> Any:
+            return request(_Wire(session, self._connection.options, self._discovered))
+
+        return self._connection.ask(requests.Session, send, refusal)
 
     def _checked(self, answer: Any) -> tuple[Endpoints, Any]:
         """What discovery says, if the issuer is on the authority's host and names one tenant: this one."""

@@ -51,4 +51,4 @@ def checked(tokens: Tokens, client: OpenIdClient, now: datetime) -> IdToken:
 
 
 def _same(claim: object, nonce: str) -> bool:
-    return isinstance(claim, str) and hmac.compare_digest(claim.encode(), nonce.encode())
+    return isinstance(claim, str) and hmac.compare_digest(claim.encode("utf-8", "replace"), nonce.encode())

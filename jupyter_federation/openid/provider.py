@@ -15,7 +15,7 @@ from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.openid.authorization import Authorization
 from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
 from jupyter_federation.openid.client_secret import ClientSecret
-from jupyter_federation.openid.connection import Connection, json_object
+from jupyter_federation.openid.connection import Connection, json_object, masked
 from jupyter_federation.openid.device import SLOW_DOWN, device_code
 from jupyter_federation.openid.discovery import Endpoints
 from jupyter_federation.redaction import Secret
@@ -130,35 +130,32 @@ class Provider:
     def _tokens(self, grant_type: str, **form: str) -> Tokens:
         address = self.endpoints().token
         answer = self._ask(
-            lambda client, how: client.fetch_token(address, grant_type=grant_type, **form, **_request(how))
+            lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **_request(how)))
         )
         if "access_token" not in answer:  # which every answer holds; Authlib lets a gateway's JSON pass
             raise self._connection.unavailable("answers with something that is not OpenID's")
         return Tokens.of(answer)
 
     def _ask(self, request: Callable[[Any, dict[str, Any]], T]) -> T:
-        """What ``request(client, options)`` gives.
-
-        Errors are raised when the handler is left: what was caught holds frames with what was sent.
-        """
+        """What ``request(client, options)`` gives."""
         from authlib.integrations.base_client import OAuthError
         from authlib.integrations.requests_client import OAuth2Session
 
-        secret = None if self.settings.client_secret is None else self.settings.client_secret.read()
-        try:
-            with OAuth2Session(  # type: ignore[no-untyped-call]
-                self.client_id, secret, token_endpoint_auth_method="client_secret_post" if secret else "none"
-            ) as client:
-                client.trust_env = self._connection.trusts_environment
-                return request(client, {**self._connection.options, "withhold_token": True})
-        except OAuthError as error:
+        def session() -> Any:
+            secret = None if self.settings.client_secret is None else self.settings.client_secret.read()
+            how = "client_secret_post" if secret else "none"
+            return OAuth2Session(self.client_id, secret, token_endpoint_auth_method=how)  # type: ignore[no-untyped-call]
+
+        def refusal(error: Exception) -> Exception | None:
+            if not isinstance(error, OAuthError):
+                return None
             refusal = RefusedError(str(error.error), str(error.description or ""))
-            failure: Exception = refusal
-            if refusal.code not in REFUSALS:
-                failure = self._connection.unavailable(f"does not serve now: {refusal}")
-        except (OSError, ValueError) as error:
-            failure = self._connection.failure(error)
-        raise failure
+            if refusal.code in REFUSALS:
+                return refusal
+            return self._connection.unavailable(f"does not serve now: {refusal}")
+
+        how = {**self._connection.options, "withhold_token": True}
+        return self._connection.ask(session, lambda client: request(client, how), refusal)
 
 
 class _SignIn:
