@@ -7,7 +7,8 @@ One directory of the user, 0700, that server and kernels share; every entry is a
 - ``<any name>.server``: a running server whose callback page delivers here (`Mailbox.announce`).
 
 A delivery needs its ``.pending`` entry and uses it up, so nothing that nobody asked for is ever written, and nothing
-twice.  Whoever knows the 256 random bits of a ``state`` may deliver; the PKCE verifier never leaves the kernel.
+twice.  A link in the directory's place is refused, and what is no plain file in it is nobody's entry.  Whoever knows the
+256 random bits of a ``state`` may deliver; the PKCE verifier never leaves the kernel.
 
 Server and kernel may run different versions of this package.  Entries of all versions have ``protocol`` and
 ``expires_at`` (seconds since the epoch); the rest is read only where ``protocol`` is this one's.
@@ -16,10 +17,12 @@ Server and kernel may run different versions of this package.  Entries of all ve
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import hmac
 import json
 import os
+import stat
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
@@ -41,6 +44,7 @@ LONGEST = 8_192
 """The longest value of a parameter, in characters."""
 
 _LITTER_AGE = 3600.0  # seconds after which a file that is no entry, such as a half-written one, is swept away
+_LARGEST = 1_000_000  # bytes; an entry with six parameters of `LONGEST`, each character escaped, has a third of that
 _SUFFIXES = (".pending", ".answer", ".server", ".new")
 
 
@@ -85,8 +89,9 @@ class Mailbox:
             except ConfigurationError as error:
                 foreign = error
                 continue
-            if entry is not None:
-                running.append((str(path) == own, entry["since"], str(entry["redirect_uri"])))
+            since, redirect_uri = (None, None) if entry is None else (entry.get("since"), entry.get("redirect_uri"))
+            if isinstance(since, (int, float)) and isinstance(redirect_uri, str):
+                running.append((str(path) == own, since, str(redirect_uri)))
         if not running and foreign is not None:
             raise foreign
         return max(running)[2] if running else None
@@ -139,7 +144,7 @@ class Mailbox:
         entry = {"protocol": PROTOCOL, "expires_at": time.time() + lifetime.total_seconds(), **content}
         with _usable(self.directory):
             self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self.directory.chmod(0o700)  # refused where it is somebody else's
+            _make_private(self.directory)
             descriptor, written = tempfile.mkstemp(suffix=".new", dir=self.directory)  # 0600
             try:
                 with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -157,7 +162,7 @@ class Mailbox:
             for path in [path for path in self.directory.glob("*") if path.suffix in _SUFFIXES]:
                 with contextlib.suppress(FileNotFoundError, PermissionError):  # a neighbour swept, or has it open
                     entry = _parsed(path)
-                    if _expires_at(entry, default=path.stat().st_mtime + _LITTER_AGE) <= time.time():
+                    if _expires_at(entry, default=path.lstat().st_mtime + _LITTER_AGE) <= time.time():
                         path.unlink()
 
 
@@ -178,9 +183,11 @@ class Expectation:
         entry = _read(self.answer, "The Jupyter server", "this kernel")
         if entry is None or not _removed(self.answer):
             return None
-        parameters: dict[str, str] = entry["parameters"]
+        parameters = entry.get("parameters")
+        if not isinstance(parameters, dict) or not all(isinstance(value, str) for value in parameters.values()):
+            return None
         # The name alone could be forged by whoever can list the directory.
-        return parameters if hmac.compare_digest(_digest(parameters["state"]), _digest(self._state)) else None
+        return parameters if hmac.compare_digest(_digest(parameters.get("state", "")), _digest(self._state)) else None
 
 
 def _digest(state: str) -> str:
@@ -190,6 +197,8 @@ def _digest(state: str) -> str:
 @contextlib.contextmanager
 def _usable(directory: Path) -> Iterator[None]:
     try:
+        if directory.is_symlink():  # it may lead into a directory that another user has prepared
+            raise NotADirectoryError(errno.ENOTDIR, "it is a link")
         yield
     except OSError as error:
         raise SourceUnavailableError(
@@ -197,6 +206,26 @@ def _usable(directory: Path) -> Iterator[None]:
             fix=f"Make {directory} yours and writable, or set JUPYTER_RUNTIME_DIR for server and kernel.",
             directory=directory,
         ) from None
+
+
+def _make_private(directory: Path) -> None:
+    """Give it the mode 0700, which is refused where it is somebody else's; never what a link leads to."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        os.fchmod(descriptor, 0o700)
+    finally:
+        os.close(descriptor)
+
+
+def _content(path: Path) -> bytes:
+    """Of a plain file; nothing of a link, and of a FIFO, which would keep its reader waiting."""
+    if not stat.S_ISREG(path.lstat().st_mode):
+        return b""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        return file.read(_LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
 
 def _removed(path: Path) -> bool:
@@ -211,7 +240,7 @@ def _removed(path: Path) -> bool:
 def _parsed(path: Path) -> dict[str, Any]:
     """A file as an entry, its strings masked; empty where it is none."""
     try:
-        entry = json.loads(path.read_bytes(), object_hook=_masked)
+        entry = json.loads(_content(path), object_hook=_masked)
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
@@ -227,13 +256,13 @@ def _expires_at(entry: Mapping[str, Any], *, default: float) -> float:
 
 
 def _read(path: Path, writer: str, reader: str) -> dict[str, Any] | None:
-    """An entry, or None where it is not there or has expired.  ``writer`` and ``reader`` are for the sentence."""
+    """An entry, or None where it is not there, has expired or is none.  Both names are for the sentence."""
     with _usable(path.parent):
         try:
             entry = _parsed(path)
         except FileNotFoundError:
             return None
-    if _expires_at(entry, default=time.time() + 1) <= time.time():
+    if not isinstance(entry.get("protocol"), int) or _expires_at(entry, default=time.time() + 1) <= time.time():
         return None
     if entry.get("protocol") != PROTOCOL:
         raise ConfigurationError(
@@ -241,6 +270,6 @@ def _read(path: Path, writer: str, reader: str) -> dict[str, Any] | None:
             f"{reader}.",
             fix="Install the same version in the server's and the kernel's environments, and restart both.",
             protocol=PROTOCOL,
-            its_protocol=entry.get("protocol", "unknown"),
+            its_protocol=entry["protocol"],
         )
     return entry

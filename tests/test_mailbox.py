@@ -286,6 +286,52 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path, state):
         pass
 
 
+@posix
+def test_a_link_in_the_directorys_place_is_not_followed(mailbox, state, tmp_path):
+    """It may lead to what another user has prepared; the mode of that stays as it is."""
+    prepared = tmp_path / "prepared"
+    Mailbox(prepared).announce("evil", REDIRECT, since=1.0, lifetime=MINUTE)
+    prepared.chmod(0o755)
+    mailbox.directory.parent.mkdir()
+    mailbox.directory.symlink_to(prepared, target_is_directory=True)
+    for use in (mailbox.redirect_uri, lambda: mailbox.expect(state, lifetime=MINUTE).__enter__()):
+        with pytest.raises(SourceUnavailableError, match="it is a link"):
+            use()
+    assert 0o755 == mode(prepared)
+    assert [".server"] == [path.suffix for path in prepared.iterdir()]
+
+
+def no_entries(directory):
+    """Files that no version of this package writes, by their names."""
+    os.mkfifo(directory / "fifo.server")
+    (directory / "link.server").symlink_to("/dev/zero")
+    (directory / "nothing.server").touch()
+    (directory / "list.server").write_text("[]")
+    (directory / "half.server").write_text(json.dumps({"protocol": 1, "expires_at": time.time() + 60}))
+    odd = {"protocol": 1, "expires_at": time.time() + 60, "since": "now", "redirect_uri": 5}
+    (directory / "odd.server").write_text(json.dumps(odd))
+
+
+@posix
+def test_what_is_no_entry_is_passed_over(mailbox):
+    """A FIFO, a link, half an entry: none keeps anybody waiting, and none is taken for another version's."""
+    mailbox.directory.mkdir(parents=True)
+    no_entries(mailbox.directory)
+    assert mailbox.redirect_uri() is None
+    mailbox.announce("server", REDIRECT, since=1.0, lifetime=MINUTE)
+    assert REDIRECT == mailbox.redirect_uri()
+
+
+@pytest.mark.parametrize("parameters", [None, [], {}, {"state": 5}])
+def test_an_answer_without_its_parameters_is_none(mailbox, state, parameters):
+    """The wait goes on."""
+    with mailbox.expect(state, lifetime=MINUTE) as expectation:
+        mailbox.deliver(answer(state))
+        entry = json.loads(expectation.answer.read_text()) | {"parameters": parameters}
+        expectation.answer.write_text(json.dumps(entry))
+        assert expectation.collect() is None
+
+
 def test_code_and_state_are_not_shown(mailbox, state):
     """Not in the names of files, in reprs, or in an error with all its frames' variables."""
     with mailbox.expect(state, lifetime=MINUTE) as expectation:
