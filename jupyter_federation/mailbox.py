@@ -7,7 +7,7 @@ One directory of the user, 0700, that server and kernels share; every entry is a
 - ``<any name>.server``: a running server whose callback page delivers here (`Mailbox.announce`).
 
 A delivery needs its ``.pending`` entry and uses it up, so nothing that nobody asked for is ever written, and nothing
-twice.  A link in the directory's place is refused, and what is no plain file in it is nobody's entry.  Whoever knows the
+twice.  A link in the directory's place is refused, and what is no plain file in it is no entry.  Whoever knows the
 256 random bits of a ``state`` may deliver; the PKCE verifier never leaves the kernel.
 
 Server and kernel may run different versions of this package.  Entries of all versions have ``protocol`` and
