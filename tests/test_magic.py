@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import gc
 import json
 import sqlite3
 import subprocess
@@ -33,9 +34,11 @@ def bare_shell(tmp_path):
     """A shell of its own, with a history on disk."""
     history = {"hist_file": str(tmp_path / "history.sqlite"), "db_cache_size": 0}
     shell = InteractiveShell(config=Config(HistoryManager=history), ipython_dir=str(tmp_path / "ipython"))
+    gc.freeze()  # a shell that ends collects garbage, and need not look at what was there before it
     yield shell
     atexit.unregister(shell.atexit_operations)
     shell.atexit_operations()
+    gc.unfreeze()
 
 
 @pytest.fixture
