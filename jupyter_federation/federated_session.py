@@ -8,11 +8,11 @@ everything that may block runs in an `Attempt`, of which there is at most one at
 from __future__ import annotations
 
 import contextlib
-import random
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from random import SystemRandom
 
 from jupyter_federation import refresher as background
 from jupyter_federation.credentials import AwsCredentials, Exchange
@@ -92,7 +92,8 @@ class FederatedSession:
 
     ``identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
     person comes back, and then the Cognito identity id is kept (no GetId).  ``way_back`` is what the person runs to
-    sign in again; errors and status name it.
+    sign in again; errors and status name it.  ``draw`` is not `random.random`: that is the notebook's, which may have
+    seeded it, and in forked children it gives the same numbers.
     """
 
     def __init__(
@@ -103,7 +104,7 @@ class FederatedSession:
         policy: RefreshPolicy | None = None,
         clock: Clock | None = None,
         refresher: Refresher | None = None,
-        draw: Callable[[], float] = random.random,
+        draw: Callable[[], float] = SystemRandom().random,
         identity: tuple[IdToken, str] | None = None,
         way_back: str = "%federate",
     ) -> None:
@@ -289,7 +290,7 @@ class FederatedSession:
         """A token, checked and exchanged; a failure is a value here, so that no traceback holds on to a secret."""
         held = self._state.held
         try:
-            token, refusal = self._token()
+            token, refusal = self._token(whole=whole)
             token.check_time(self._clock.now())
             if held is not None and refusal is None and not whole:
                 return replace(held, token=token)
@@ -314,10 +315,18 @@ class FederatedSession:
             refusal=refusal,
         )
 
-    def _token(self) -> tuple[IdToken, LoginRequiredError | None]:
-        """The source's token; its last, with the reason, where a person is needed from now on and it still lives."""
+    def _token(self, *, whole: bool) -> tuple[IdToken, LoginRequiredError | None]:
+        """The source's token, or the last one that still lives where keys are due and there is no new one.
+
+        With the reason where a person is needed from now on; what may pass is tried again for the token alone.
+        """
         try:
             return self._source.token(), None
+        except (SourceUnavailableError, ConfigurationError):  # keys must not end before the token that buys them does
+            last = self._source.last_token() if whole else None
+            if last is None:
+                raise
+            return last, None
         except LoginRequiredError as error:
             state = self._state
             bought = state.held is None or self._needs_you(state)
@@ -536,7 +545,7 @@ def _needs_exchange(state: _State, now: float) -> bool:
     """Whether the attempt that is due is about the credentials, and not about the token alone."""
     if state.held is None or now >= state.held.renewal_at:
         return True
-    return state.error is not None and not isinstance(state.error, TokenError)
+    return state.error is not None and not isinstance(state.error, (TokenError, ConfigurationError))
 
 
 def _end(attempt: Attempt, error: FederationError | None) -> None:

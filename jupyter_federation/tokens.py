@@ -231,7 +231,7 @@ class TokenSource(Protocol):
         ...
 
     def last_token(self) -> IdToken | None:
-        """A token that lives on although `token` needs a person; it may be exchanged once more."""
+        """A token that lives on although `token` gives none at the moment; it may be exchanged."""
         return None
 
     def login(self, prompt: Prompt) -> IdToken:

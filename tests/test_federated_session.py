@@ -1,5 +1,6 @@
 """The session's decisions, one by one, on a clock that the test moves."""
 
+import random
 import threading
 from dataclasses import replace
 from datetime import timedelta
@@ -9,6 +10,7 @@ import pytest
 from doubles import START, FakeClock, Nobody, ScriptedExchange, ScriptedSource, StepRefresher, outage
 
 from jupyter_federation.errors import (
+    ConfigurationError,
     ExchangeError,
     FederationError,
     InvalidStateError,
@@ -541,3 +543,42 @@ def test_a_forked_child_keeps_the_clock_of_its_credentials(two_clocks):
     two_clocks.session.forked()
     two_clocks.pass_time(41 * 60)
     assert "key-2" == two_clocks.session.credentials().access_key_id
+
+
+@pytest.mark.parametrize("error", [SourceUnavailableError, ConfigurationError])
+def test_keys_that_are_due_while_there_is_no_new_token_are_bought_with_the_one_that_lives(two_clocks, error):
+    """An outage of the provider ends no keys that its last token could renew; the token goes on being tried for."""
+    two_clocks.source.last = replace(two_clocks.session.token, expires_at=START + timedelta(hours=9))
+    two_clocks.source.error = error("Down.", fix="Wait.")
+    for _ in range(3):
+        expires_at = two_clocks.session.status().credentials_expire_at
+        two_clocks.pass_time(3600)
+        assert two_clocks.session.status().credentials_expire_at > expires_at
+        assert two_clocks.session.credentials()
+    assert 5 == len(two_clocks.exchange.asked)  # 40 minutes each
+    assert ("ok", "Down. Wait.") == (two_clocks.session.status().sign_in, two_clocks.session.status().last_error)
+    assert "needs_you" not in [event for event, _ in two_clocks.events]
+    two_clocks.source.error = None
+    two_clocks.pass_time(16 if error is SourceUnavailableError else 300)
+    assert two_clocks.session.status().last_error is None
+
+
+def test_an_outage_with_nothing_left_to_buy_with_ends_the_keys(two_clocks):
+    """The error is the provider's."""
+    two_clocks.source.error = SourceUnavailableError("Down.", fix="Wait.")
+    two_clocks.pass_time(3700)
+    with pytest.raises(SourceUnavailableError, match="Down"):
+        two_clocks.session.credentials()
+
+
+def test_the_user_s_random_numbers_are_left_alone():
+    """A notebook that is seeded gives the same numbers with a session and without."""
+    random.seed(0)
+    without = random.random()
+    random.seed(0)
+    background, clock = StepRefresher(FakeClock()), FakeClock()
+    session = FederatedSession(ScriptedSource(), ScriptedExchange(clock), clock=clock, refresher=background)
+    session.login(Nobody())
+    session.refresh()
+    session.close()
+    assert without == random.random()

@@ -127,9 +127,9 @@ class OpenIdSource(TokenSource):
             self._renewing.release()
 
     def last_token(self) -> IdToken | None:
-        """The ID token, while it lives after the provider has refused to renew it; not once the policy ends it."""
+        """The ID token, while it lives, whatever kept it from being renewed; not once the policy ends it."""
         held = self._held
-        if held is None or held.refused is None or self._is_over(held) or _has_expired(held, self._now()):
+        if held is None or self._is_over(held) or _has_expired(held, self._now()):
             return None
         return held.token
 

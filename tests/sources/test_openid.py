@@ -213,8 +213,15 @@ def test_a_revoked_refresh_token_needs_the_person_and_leaves_the_last_token(sign
     assert signed_in.last_token() is None
 
 
-def test_a_token_is_the_last_only_once_the_provider_has_refused(signed_in):
-    """While it can be renewed, an exchange takes the current one."""
+def test_a_provider_that_is_down_leaves_the_last_token_for_as_long_as_it_lives(signed_in, clock, provider):
+    """Keys that are due meanwhile can be bought with it."""
+    first = signed_in.token()
+    provider.inject("token", Fault(response=Response(status=503)))
+    clock.advance(minutes=31)
+    with pytest.raises(SourceUnavailableError):
+        signed_in.token()
+    assert first is signed_in.last_token()
+    clock.advance(minutes=30)
     assert signed_in.last_token() is None
 
 
