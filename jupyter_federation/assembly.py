@@ -27,9 +27,19 @@ if TYPE_CHECKING:
 
 GOOGLE = "https://accounts.google.com"
 
+_HOW_TO_RENEW = {  # where offline_access is no scope
+    "google": "take the application's access away in your Google account, and give it again",
+    "cognito-user-pool": "ask whoever runs the user pool for an app client that gives one",
+}
 
-def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> TokenSource:  # noqa: PLR0911 - one each
-    """The token source of ``profile`` under ``policy``; ``notebook`` holds the variables that it may name."""
+
+def source_of(  # noqa: PLR0911 - one each
+    profile: Profile, notebook: Mapping[str, Any], policy: Policy, way_back: str = "%federate"
+) -> TokenSource:
+    """The token source of ``profile`` under ``policy``.
+
+    ``notebook`` holds the variables that it may name, ``way_back`` is what the person runs to sign in again.
+    """
     match profile.source:
         case None:
             return GuestSource()  # a complete profile lacks a source only for a guest
@@ -45,10 +55,10 @@ def source_of(profile: Profile, notebook: Mapping[str, Any], policy: Policy) -> 
             from jupyter_federation.sources.jupyterhub import JupyterHubSource
 
             return JupyterHubSource(auth_state_key=profile.auth_state_key or "id_token", ca_bundle=profile.ca_bundle)
-    return _openid_source(profile, policy)  # the others sign in themselves
+    return _openid_source(profile, policy, way_back)  # the others sign in themselves
 
 
-def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
+def _openid_source(profile: Profile, policy: Policy, way_back: str) -> TokenSource:
     """A source that signs in itself; its rooms are loaded here, because a token that is brought needs none of them."""
     from jupyter_federation.sign_in.ladder import Ladder, Manner
     from jupyter_federation.sources.openid import OpenIdSource
@@ -63,8 +73,7 @@ def _openid_source(profile: Profile, policy: Policy) -> TokenSource:
     )
     hours = policy.max_session_hours
     longest = None if hours is None else timedelta(hours=hours)
-    line = "%federate" if profile.name is None else f"%federate {profile.name}"
-    return OpenIdSource(_client(profile), Ladder(manner, line=line), longest=longest)
+    return OpenIdSource(_client(profile), Ladder(manner, way_back=way_back), longest=longest, way_back=way_back)
 
 
 def _client(profile: Profile) -> OpenIdClient:
@@ -93,6 +102,7 @@ def _client(profile: Profile) -> OpenIdClient:
             client_secret=_client_secret(profile),
             scopes=("email",) if google and profile.scopes is None else profile.scopes,
             parameters={"access_type": "offline", "prompt": "consent"} if google else {},
+            how_to_renew=_HOW_TO_RENEW.get(profile.source or ""),
             ca_bundle=ca_bundle,
         )
     )

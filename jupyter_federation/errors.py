@@ -8,7 +8,8 @@
     │   ├── SourceUnavailableError  the source could not be tried (no file, no variable, no provider)
     │   ├── LoginRequiredError      the source needs a person, and none was asked
     │   ├── LoginFailedError        a person was asked, and the sign-in did not succeed
-    │   └── InvalidTokenError       there is a token, and it cannot be used
+    │   ├── InvalidTokenError       there is a token, and it cannot be used
+    │   └── OutOfReachError         a way of signing in cannot begin here (`sign_in.rung`'s own; the next one may)
     ├── ExchangeError               AWS refused, or could not be reached
     ├── InvalidStateError           the call does not fit what is signed in
     ├── DeliveryError               credentials are there and cannot be handed on

@@ -92,8 +92,7 @@ class FederatedSession:
 
     ``identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
     person comes back, and then the Cognito identity id is kept (no GetId).  ``way_back`` is what the person runs to
-    sign in again; errors and status name it.  ``draw`` is not `random.random`: that is the notebook's, which may have
-    seeded it, and in forked children it gives the same numbers.
+    sign in again; errors and status name it.
     """
 
     def __init__(
@@ -104,7 +103,7 @@ class FederatedSession:
         policy: RefreshPolicy | None = None,
         clock: Clock | None = None,
         refresher: Refresher | None = None,
-        draw: Callable[[], float] = SystemRandom().random,
+        draw: Callable[[], float] | None = None,
         identity: tuple[IdToken, str] | None = None,
         way_back: str = "%federate",
     ) -> None:
@@ -113,7 +112,7 @@ class FederatedSession:
         self._policy = policy or RefreshPolicy()
         self._clock = clock or SystemClock()
         self._refresher = refresher or background.shared
-        self._draw = draw
+        self._draw = draw or SystemRandom().random  # not random's, which is the notebook's: seeded, and shared by forks
         self._identity = identity
         self._way_back = way_back
         self._subscribers = Subscribers(self._refresher)
@@ -191,10 +190,11 @@ class FederatedSession:
         """Call ``subscriber(event, status)`` at each event, from a background thread; call the result to stop."""
         return self._subscribers.add(subscriber)
 
-    def close(self, *, sign_out: bool = False) -> SignedOut | None:
+    def close(self, *, sign_out: bool = False) -> Callable[[], SignedOut] | None:
         """Drop credentials and tokens; from here on nothing is handed out.  Closing again does nothing.
 
-        With ``sign_out`` the sign-in ends at the provider too: what that came to, None where it began elsewhere.
+        With ``sign_out``, what it returns ends the sign-in at the provider too when it is called: see
+        `TokenSource.sign_out`.
         """
         with self._lock:
             before = self._state

@@ -107,7 +107,7 @@ class Federation:
         self,
         *,
         load_configuration: Callable[[], Configuration] = load,
-        make_source: Callable[[Profile, Mapping[str, Any], Policy], TokenSource] = source_of,
+        make_source: Callable[[Profile, Mapping[str, Any], Policy, str], TokenSource] = source_of,
         make_exchange: Callable[[Profile], Exchange] = exchange_of,
         open_page: Callable[[str], bool] = _open_page,
     ) -> None:
@@ -145,7 +145,7 @@ class Federation:
         if _serves(self._current, selected):
             _uninterrupted(self._mend)
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
-        source = self._make_source(selected, _notebook(), configuration.policy)
+        source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt)
 
     def federate_to_identity_pool(
@@ -201,7 +201,7 @@ class Federation:
         selected = configuration.profile(name)
         before = self._beside.get(name)
         if not _serves(before, selected):
-            source = self._make_source(selected, _notebook(), configuration.policy)
+            source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
             _uninterrupted(lambda: self._put_beside(name, selected, session))
         return session_over(self._beside_live[name], region=_region(selected))
@@ -217,8 +217,7 @@ class Federation:
 
     def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
         before = self._current
-        way_back = f"%federate {profile.name}" if profile.name else "your %federate line"
-        session = self._signed_in(profile, source, prompt, before, way_back=way_back)
+        session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
         status = self.status()
@@ -363,7 +362,8 @@ class Federation:
         browser's session there opens where ``prompt`` reaches somebody whose browser is on this machine.  Where nothing
         is signed in, nothing happens.
         """
-        ended = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        ended = [None if end is None else end() for end in ends]  # an interrupt may end that: here, nobody is signed in
         if not ended:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)
@@ -380,8 +380,8 @@ class Federation:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 
-    def _clear(self, profile: str | None, *, sign_out: bool) -> list[SignedOut | None]:
-        """End what is signed in: what signing out came to, for each identity that was ended."""
+    def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
+        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
         with self._lock:
             current = self._current
             ends = current if current is not None and profile in (None, current.profile.name) else None
@@ -476,6 +476,11 @@ def _serves(identity: _Identity | None, profile: Profile) -> bool:
     status = identity.session.status()
     is_good = status.credentials == "valid" and status.sign_in != "needs_you"
     return is_good and not identity.session.has_another_token()
+
+
+def _by_line(profile: Profile) -> str:
+    """What the person runs to sign in with ``profile`` again."""
+    return f"%federate {profile.name}" if profile.name else "your %federate line"
 
 
 def _by_session(name: str) -> str:

@@ -8,9 +8,9 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
-from jupyter_federation.errors import LoginRequiredError
 from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
+from jupyter_federation.tokens import nobody_here
 
 
 class NotebookPrompt:
@@ -54,11 +54,11 @@ class NotebookPrompt:
         # terminal that the server was started from.
         kernel = getattr(get_ipython(), "kernel", None)
         if kernel is None and not _is_terminal(sys.stdin):
-            raise _nobody()
+            raise nobody_here("The sign-in")
         try:
             return Secret((getpass if kernel is None else kernel).getpass(question))
         except (EOFError, NotImplementedError):  # NotImplementedError: the front end said that it takes no input
-            raise _nobody() from None
+            raise nobody_here("The sign-in") from None
 
     def waiting(self, what: str, seconds: float) -> None:
         """One line, written over each second."""
@@ -85,10 +85,3 @@ def _is_terminal(stream: Any) -> bool:
         return bool(stream.isatty())
     except (AttributeError, ValueError):  # no stdin at all, or a closed one
         return False
-
-
-def _nobody() -> LoginRequiredError:
-    return LoginRequiredError(
-        "The sign-in needs a person, and nobody can be asked here: this notebook or script runs by itself.",
-        fix="Let the token come in without one: `--token-file PATH` or `--token-env NAME`.",
-    )

@@ -56,7 +56,7 @@ class PanelPrompt:
                 "This sign-in asks for something to be pasted, and the panel has no field that is not saved.",
                 fix="Run %federate --no-browser in a cell, or install the JupyterLab extension.",
             )
-        from jupyter_federation.sign_in.browser import PATIENCE
+        from jupyter_federation.sign_in.rung import PATIENCE
 
         seconds = (self._patience or PATIENCE).total_seconds()
         self.question = question

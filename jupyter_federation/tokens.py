@@ -12,12 +12,12 @@ import base64
 import binascii
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from typing import Any, Protocol
 
-from jupyter_federation.errors import InvalidTokenError
+from jupyter_federation.errors import InvalidTokenError, LoginRequiredError
 from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 
@@ -188,6 +188,14 @@ class Prompt(Protocol):
         ...
 
 
+def nobody_here(what: str) -> LoginRequiredError:
+    """What is said where ``what`` needs a person, and a `Prompt` reaches none."""
+    return LoginRequiredError(
+        f"{what} needs a person, and nobody can be asked here: this notebook or script runs by itself.",
+        fix="Let the token come in without one: `--token-file PATH` or `--token-env NAME`.",
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SignedOut:
     """What signing out at the provider came to.
@@ -242,7 +250,10 @@ class TokenSource(Protocol):
         """Drop every token that is held; the next `token` starts anew."""
         ...
 
-    def sign_out(self) -> SignedOut | None:
-        """`forget`, and end the sign-in at the provider too; None where it began outside of the notebook."""
+    def sign_out(self) -> Callable[[], SignedOut] | None:
+        """`forget`, at once; None where the sign-in began outside of the notebook.
+
+        What it returns, called, ends the sign-in at the provider too, which takes as long as the provider does.
+        """
         self.forget()
         return None

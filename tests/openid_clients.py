@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import msal
 import pytest
 
 from jupyter_federation.openid.entra import Entra, EntraSettings
@@ -10,9 +9,6 @@ from jupyter_federation.openid.provider import Provider, ProviderSettings
 
 TENANT = "7c0c2f3e-5d1b-4a7e-9a55-3f6c1d2e4b80"
 DOMAIN = "contoso.example"  # of that tenant
-
-MSAL_CHECKS_TOO = tuple(map(int, msal.__version__.split(".")[:2])) < (1, 38)
-"""Whether msal refuses some ID tokens before we see them, with fewer words."""
 
 both = pytest.mark.parametrize("provider", ["any", "Entra"], indirect=True)
 """A test of what holds whichever library speaks."""

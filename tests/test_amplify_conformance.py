@@ -121,7 +121,7 @@ def sign_in_through_a_user_pool(monkeypatch, pool, provider):
     monkeypatch.setenv("USER_POOL_TOKEN", provider.id_token("ada"))
     token = federation.source_of(federation.Profile(source="env", variable="USER_POOL_TOKEN"), {}, Policy())
     kernel = calls._kernel
-    monkeypatch.setattr(kernel, "_make_source", lambda profile, notebook, policy: token)
+    monkeypatch.setattr(kernel, "_make_source", lambda profile, notebook, policy, way_back: token)
     jf.federate(source="cognito-user-pool", issuer=provider.issuer.replace("http://127.0.0.1", "http://localhost"),
                 client_id="notebook", identity_pool_id=pool.id)  # fmt: skip
 

@@ -23,10 +23,10 @@ class _Advice(NamedTuple):
     administrator: str = ""
 
 
-_AGAIN = "Run %federate and sign in again."
+_AGAIN = "Sign in again."
 _MORE = _Advice(
     "more than a password is wanted (a second factor)",
-    "Run %federate and sign in in the browser; a device code may not be enough.",
+    "Sign in in the browser; a device code may not be enough.",
 )
 _NATIVE = (
     "under Authentication, register the redirect URI under 'Mobile and desktop applications', not under 'Web' or "
@@ -52,7 +52,7 @@ _ADVICE: dict[int, _Advice] = {
     ),
     50034: _Advice("there is no such account in this tenant", "Check the account, and `tenant` in the profile."),
     50053: _Advice("the account is locked, or the address is blocked", "Wait a while, or ask to have it unlocked."),
-    50055: _Advice("the password has expired", "Change it at the sign-in page, then run %federate again."),
+    50055: _Advice("the password has expired", "Change it at the sign-in page, then sign in again."),
     50057: _Advice("the account is disabled", "", "the account is disabled in the directory"),
     50058: _Advice("nobody is signed in in the browser", _AGAIN),
     50074: _MORE,
@@ -60,7 +60,7 @@ _ADVICE: dict[int, _Advice] = {
     50078: _MORE,
     50079: _Advice(
         "the account has to be enrolled for a second factor first",
-        "Run %federate and sign in in the browser, which leads you through it.",
+        "Sign in in the browser, which leads you through it.",
     ),
     50097: _DEVICE,
     50105: _Advice(
@@ -89,7 +89,7 @@ _ADVICE: dict[int, _Advice] = {
         "",
         "grant consent for openid, profile and offline_access (API permissions)",
     ),
-    65004: _Advice("consent to the application was declined", "Run %federate again and accept, if you trust it."),
+    65004: _Advice("consent to the application was declined", "Sign in again and accept, if you trust it."),
     70000: _Advice("the sign-in is not good any longer", _AGAIN),
     70008: _Advice("the sign-in has ended, or its code has expired", _AGAIN),
     70011: _Advice("a scope is not known", "Check `scopes` in the profile, or leave it out."),

@@ -46,7 +46,7 @@ class Answer:
         if self._taken or not same_state:
             raise LoginFailedError(
                 "The answer from the browser does not belong to this sign-in: its state is another's, or was used.",
-                fix="Close old sign-in windows, run %federate again and finish the newest one.",
+                fix="Close old sign-in windows, and finish the newest one.",
             )
         self._taken = True
         named = answer.get("iss")
@@ -54,12 +54,14 @@ class Answer:
             raise LoginFailedError(
                 f"The answer from the browser comes from {shown(named or 'nobody')}, and the sign-in began at "
                 f"{issuer} (RFC 9207).",
-                fix="Nothing was sent there. Run %federate again; if it stays, tell your administrator.",
+                fix="Nothing was sent there. If it stays, tell your administrator.",
             )
         if "error" in answer:
             raise self._refusal(answer["error"], answer.get("error_description", ""))
         if not answer.get("code"):
-            raise LoginFailedError("The answer from the browser holds no code.", fix="Run %federate again.")
+            raise LoginFailedError(
+                "The answer from the browser holds no code.", fix="If it stays, tell your administrator."
+            )
         return Secret(answer["code"])
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlsplit
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.redaction import Secret, without_tokens
@@ -19,8 +17,6 @@ REFUSALS = (
     *("invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token"),
     *("interaction_required", "login_required", "account_selection_required", "consent_required"),
 )
-
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +77,11 @@ class OpenIdClient(Protocol):
         """The application's id."""
         ...
 
+    @property
+    def how_to_renew(self) -> str:
+        """What brings a refresh token where none came: the rest of a sentence, from its verb on."""
+        ...
+
     def begin(self) -> SignIn[Tokens]:
         """A sign-in for the ladder; asks nobody yet.  Its ID token is not checked: see `id_token.checked`."""
         ...
@@ -104,34 +105,17 @@ def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
         why = f": {error.description}" if error.description else ""
         return LoginFailedError(
             f"The sign-in at {client.issuer} was cancelled or denied ({error.code}){why}.",
-            fix="Run %federate again to try once more.",
+            fix="Nothing has changed here.",
         )
     if error.code == "expired_token":
         return LoginFailedError(
-            f"The code expired before it was typed at {client.issuer}.", fix="Run %federate again for a new one."
+            f"The code expired before it was typed at {client.issuer}.", fix="Each sign-in has a new one."
         )
     return LoginFailedError(
         f"{client.issuer} refused the sign-in: {error}.",
         fix=error.fix
         or f"Check `client_id`, `scopes` and the redirect URIs that are registered for {client.client_id}.",
     )
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an address is one of this machine."""
-    return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
-
-
-def is_safe(address: object) -> bool:
-    """Whether it is an https address, or an http one of this machine, without anything that a shell would mind."""
-    if not isinstance(address, str) or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", address):  # RFC 3986's characters
-        return False
-    try:
-        parts = urlsplit(address)
-        host = parts.hostname
-    except ValueError:
-        return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address)))
 
 
 def shown(text: str) -> str:

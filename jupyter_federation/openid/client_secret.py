@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.redaction import Secret
+from jupyter_federation.redaction import Secret, SecretBytes
 
 _LARGEST = 4096  # bytes
 
@@ -53,8 +53,11 @@ def _of_file(file: str) -> str:
                         f"Make it yours alone: chmod 600 {path}",
                     )
                 else:
-                    secret = Secret(opened.read(_LARGEST), "utf-8-sig").strip()
+                    content = SecretBytes(opened.read(_LARGEST + 1))
+                    secret = Secret(content, "utf-8-sig").strip()
                     problem = "" if secret else "is empty"
+                    if len(content) > _LARGEST:
+                        problem = f"holds more than {_LARGEST} bytes, which no secret does"
     except UnicodeDecodeError:
         problem = "is not UTF-8 text"
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home for ~; ValueError: a NUL inside

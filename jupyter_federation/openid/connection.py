@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import threading
 import time
@@ -11,7 +12,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
-from jupyter_federation.openid.client import RefusedError, is_loopback
+from jupyter_federation.openid.addresses import is_loopback
+from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens
 from jupyter_federation.redaction import Secret
 
 if TYPE_CHECKING:
@@ -30,11 +32,14 @@ _DEADLINE = 8.0  # seconds for a request as a whole; a renewal has ten for every
 class Connection:
     """The way to the provider that is called ``provider`` (an address) in messages.
 
-    ``ca_bundle`` is a file of certificates (PEM); without it, REQUESTS_CA_BUNDLE counts.
+    ``ca_bundle`` is a file of certificates (PEM); without it, REQUESTS_CA_BUNDLE counts.  ``refusals`` are the errors
+    that only a person can change, and ``explained(error, error_description)`` puts one into words.
     """
 
     provider: str
     ca_bundle: str | None = None
+    refusals: tuple[str, ...] = REFUSALS
+    explained: Callable[[str, str], RefusedError] = RefusedError
 
     @property
     def options(self) -> dict[str, Any]:
@@ -51,13 +56,13 @@ class Connection:
         self,
         session: Callable[[], S],
         request: Callable[[S], T],
-        refusal: Callable[[Exception], Exception | None],
+        meaning: Callable[[Exception], Exception | None],
     ) -> T:
         """What ``request(session())`` gives, within `_DEADLINE`.
 
         It runs on a thread of its own.  The frames of an interrupt here, and of what is raised here, therefore hold
         nothing of what is sent: the libraries hold it in plain strings.  When the waiting ends, so does the request.
-        ``refusal(error)`` names what a library's own error means, None: what `failure` says.
+        ``meaning(error)`` is what a library's own error means, None: what `failure` says.
         """
         from jupyter_federation.openid.bounded import Bounded
 
@@ -67,7 +72,7 @@ class Connection:
             try:
                 outcomes.put((self._sent(session(), bounded, request), None))
             except Exception as error:  # noqa: BLE001 - whatever a library makes of what a provider says
-                outcomes.put((None, _afresh(refusal(error) or self.failure(error))))
+                outcomes.put((None, _afresh(meaning(error) or self.failure(error))))
 
         end = time.monotonic() + _DEADLINE
         try:
@@ -87,9 +92,23 @@ class Connection:
     def _sent(self, session: S, bounded: Bounded, request: Callable[[S], T]) -> T:
         with session:
             session.trust_env = self.trusts_environment
+            session.auth = lambda prepared: prepared  # or a password of ~/.netrc would go to the provider
             for scheme in ("https://", "http://"):
                 session.mount(scheme, bounded)
             return request(session)
+
+    def tokens(self, answer: Mapping[str, Any]) -> Tokens:
+        """The tokens in a token endpoint's answer.  Raises what `refusal` makes of an error."""
+        if "error" in answer:
+            raise self.refusal(answer["error"], answer.get("error_description"))
+        if "access_token" not in answer:  # which every answer holds; the libraries let a gateway's JSON pass
+            raise self.unavailable("answers with something that is not OpenID's")
+        return Tokens.of(answer)
+
+    def refusal(self, error: object, description: object) -> RefusedError | FederationError:
+        """What an OAuth error is: a no, or an outage that passes by itself (SourceUnavailableError)."""
+        refusal = self.explained(str(error), str(description or ""))
+        return refusal if refusal.code in self.refusals else self.unavailable(f"does not serve now: {refusal}")
 
     def failure(self, error: Exception) -> Exception:
         """A request that did not come to an answer, in words; OSError is what requests' own errors are."""
@@ -110,8 +129,14 @@ class Connection:
                 return self.unavailable(problem, fix=fix)
         if not isinstance(error, OSError):  # the libraries take JSON apart as it comes
             return self.unavailable("answers with something that is not OpenID's")
-        return ConfigurationError(  # requests' for a bundle that is not there
-            f"`ca_bundle` is {self.ca_bundle}, and no certificates can be read from there.",
+        named = "`ca_bundle`", self.ca_bundle  # requests' error for a bundle that is not there
+        if self.ca_bundle is None:
+            variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+            named = next(((name, os.environ[name]) for name in variables if os.environ.get(name)), ("", None))
+        if named[1] is None:
+            return self.unavailable("cannot be reached")
+        return ConfigurationError(
+            f"{named[0]} is {named[1]}, and no certificates can be read from there.",
             fix="Give the path of a PEM file.",
         )
 

@@ -1,17 +1,15 @@
-"""The answer of a device authorization endpoint, taken apart (RFC 8628, section 3.2)."""
+"""What a device authorization endpoint answers, and what a poll does (RFC 8628, sections 3.2 and 3.5)."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from jupyter_federation.openid.client import is_safe, shown
+from jupyter_federation.openid.addresses import is_safe
+from jupyter_federation.openid.client import OpenIdClient, RefusedError, Tokens, refused, shown
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError
-
-SLOW_DOWN = timedelta(seconds=5)
-"""How much longer to wait between two polls after the error of that name (RFC 8628, section 3.5)."""
 
 
 def device_code(answer: Mapping[str, Any], issuer: str) -> DeviceCode:
@@ -28,6 +26,19 @@ def device_code(answer: Mapping[str, Any], issuer: str) -> DeviceCode:
         expires_at=datetime.now(timezone.utc) + timedelta(seconds=_seconds(answer.get("expires_in"), 600)),
         interval=timedelta(seconds=_seconds(answer.get("interval"), 5)),
     )
+
+
+def polled(client: OpenIdClient, redeem: Callable[[], Tokens]) -> Tokens | timedelta:
+    """See `SignIn.poll` (RFC 8628, section 3.5)."""
+    try:
+        return redeem()
+    except RefusedError as error:
+        if error.code == "authorization_pending":
+            return timedelta(0)
+        if error.code == "slow_down":
+            return timedelta(seconds=5)
+        failure = refused(client, error)
+    raise failure
 
 
 def _seconds(value: object, default: int) -> int:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from jupyter_federation.openid.client import is_safe
-from jupyter_federation.openid.connection import Connection
+from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.openid.addresses import is_safe
+from jupyter_federation.openid.client import RefusedError
+from jupyter_federation.openid.connection import Connection, json_object
+
+_COGNITO = re.compile(r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.*")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,6 +28,7 @@ class Endpoints:
     end_session: str | None = None
     scopes: tuple[str, ...] | None = None
     names_itself: bool = False  # `iss` in the redirect (RFC 9207)
+    secret_in_body: bool = False  # a client's secret goes into the form, and not into the Authorization header
 
     @classmethod
     def read(cls, document: Mapping[str, Any], connection: Connection) -> Endpoints:
@@ -37,6 +43,7 @@ class Endpoints:
         if found["authorization"] is None or found["token"] is None:
             raise connection.unavailable("has no authorization or token endpoint in its discovery document")
         scopes = document.get("scopes_supported")
+        methods = document.get("token_endpoint_auth_methods_supported")  # without it, basic (Discovery 1.0, section 3)
         return cls(
             issuer=str(document.get("issuer")),
             authorization=found["authorization"],
@@ -45,6 +52,9 @@ class Endpoints:
             revocation=found["revocation"],
             end_session=found["end_session"],
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
+            secret_in_body=isinstance(methods, list)
+            and "client_secret_post" in methods
+            and "client_secret_basic" not in methods,
             names_itself=document.get("authorization_response_iss_parameter_supported") is True,
         )
 
@@ -54,9 +64,33 @@ class Endpoints:
         It names the client and not the ID token (``id_token_hint``), because it is shown.
         """
         address = self.end_session
-        if address is None:
+        if address is None or _COGNITO.fullmatch(self.issuer):  # which wants a page of ours to go on to (logout_uri)
             return None
         return f"{address}{'&' if '?' in address else '?'}{urlencode({'client_id': client_id})}"
+
+
+def document_of(response: Any, connection: Connection, *, settings: str) -> Mapping[str, Any]:
+    """The discovery document among requests' answers, its issuer not yet compared.
+
+    ``settings`` are those that led there.  Raises SourceUnavailableError or ConfigurationError where it is none, and
+    what `json_object` raises.
+    """
+    not_found = response.status_code == 404  # noqa: PLR2004 - HTTP's
+    document = {"error": "HTTP 404"} if not_found else json_object(response)
+    if "error" not in document and isinstance(document.get("issuer"), str):
+        return document
+    problem, fix = f"has no discovery document at {response.url}", f"Check {settings}"
+    if "error" not in document:
+        raise connection.unavailable(f"{problem}: it names no issuer", fix=f"{fix}.")
+    refusal = connection.refusal(document.get("error"), document.get("error_description"))
+    if isinstance(refusal, RefusedError):
+        raise ConfigurationError(
+            f"The provider {connection.provider} {problem}: {refusal}.",
+            fix=refusal.fix or f"{fix}.",
+            issuer=connection.provider,
+        )
+    said = str(RefusedError(str(document["error"]), str(document.get("error_description") or "")))
+    raise connection.unavailable(f"{problem}: {said}", fix=f"{fix}, or the provider's own status page.")
 
 
 def _endpoint(document: Mapping[str, Any], name: str, connection: Connection) -> str | None:

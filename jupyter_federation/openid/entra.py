@@ -7,6 +7,7 @@ one request to the next: its application object caches tokens for good, failures
 from __future__ import annotations
 
 import re
+import secrets
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -20,8 +21,8 @@ from jupyter_federation.openid.authorization import Answer
 from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object, masked
-from jupyter_federation.openid.device import SLOW_DOWN, device_code
-from jupyter_federation.openid.discovery import Endpoints
+from jupyter_federation.openid.device import device_code, polled
+from jupyter_federation.openid.discovery import Endpoints, document_of
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
 
@@ -58,7 +59,9 @@ class Entra:
         self.tenant = settings.tenant.lower()  # neither an id nor a domain has capitals that count
         self.authority = f"{settings.authority.rstrip('/')}/{self.tenant}"
         self.scopes = [scope for scope in settings.scopes or () if scope not in _OWN_SCOPES]
-        self._connection = Connection(provider=f"{self.authority}/v2.0", ca_bundle=settings.ca_bundle)
+        self._connection = Connection(
+            provider=f"{self.authority}/v2.0", ca_bundle=settings.ca_bundle, refusals=_REFUSALS, explained=explained
+        )
         self._discovered: tuple[Endpoints, Any] | None = None  # and the answer in which they came
 
     @property
@@ -70,6 +73,11 @@ class Entra:
     def client_id(self) -> str:
         """See `OpenIdClient.client_id`."""
         return self.settings.client_id
+
+    @property
+    def how_to_renew(self) -> str:
+        """See `OpenIdClient.how_to_renew`."""
+        return f"have offline_access allowed for {self.client_id}"
 
     def begin(self) -> SignIn[Tokens]:
         """See `OpenIdClient.begin`."""
@@ -96,28 +104,22 @@ class Entra:
 
     def tokens(self, request: Callable[[Any], Mapping[str, Any]]) -> Tokens:
         """What ``request(application)`` gives of the token endpoint."""
-        answer = self.ask(request)
-        if "access_token" not in answer:  # which every answer holds
-            raise self._connection.unavailable("answers with something that is not OpenID's")
-        return Tokens.of(answer)
+        return self._connection.tokens(self._asked(request))
 
     def ask(self, request: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
         """What ``request(application)`` gives, of an msal application that lives as long as the request.
 
         Raises RefusedError where it is a refusal.
         """
+        answer = self._asked(request)
+        if "error" in answer:
+            raise self._connection.refusal(answer["error"], answer.get("error_description"))
+        return answer
+
+    def _asked(self, request: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
         self.endpoints()
         answer: Mapping[str, Any] = self._over_the_wire(lambda wire: masked(request(self._application(wire))))
-        if "error" not in answer:
-            return answer
-        raise self._refusal(answer)
-
-    def _refusal(self, answer: Mapping[str, Any]) -> RefusedError:
-        """The no that an answer holds; raises SourceUnavailableError for what may pass by itself."""
-        refusal = explained(str(answer["error"]), str(answer.get("error_description") or ""))
-        if refusal.code not in _REFUSALS:
-            raise self._connection.unavailable(f"does not serve now: {refusal}")
-        return refusal
+        return answer
 
     def _application(self, wire: _Wire) -> Any:
         """A new one; its constructor asks for the discovery document, and is given the one that was checked."""
@@ -138,30 +140,24 @@ class Entra:
         """What ``request(wire)`` gives."""
         import requests
 
-        def refusal(error: Exception) -> Exception | None:
+        def meaning(error: Exception) -> Exception | None:
             if not isinstance(error, RuntimeError) or isinstance(error, RecursionError):
                 return None
-            return InvalidTokenError(  # msal's own check of the nonce; before 1.38 of other claims too
-                f"The ID token that {self.issuer} gave was made for another sign-in (nonce), or does not fit "
-                "this one otherwise; it was not used.",
-                fix="Run %federate again; if it stays, check this machine's clock and tell your administrator.",
+            return InvalidTokenError(  # msal's own check of the nonce
+                f"The ID token that {self.issuer} gave was made for another sign-in (nonce); it was not used.",
+                fix="Sign in again; if it stays, tell your administrator.",
             )
 
         def send(session: requests.Session) -> Any:
             return request(_Wire(session, self._connection.options, self._discovered))
 
-        return self._connection.ask(requests.Session, send, refusal)
+        return self._connection.ask(requests.Session, send, meaning)
 
     def _checked(self, answer: Any) -> tuple[Endpoints, Any]:
         """What discovery says, if the issuer is on the authority's host and names one tenant: this one."""
-        document = json_object(answer)
-        if "error" in document:
-            refusal = self._refusal(document)
-            raise ConfigurationError(
-                f"{self._connection.provider} is not known to Entra: {refusal}.",
-                fix=refusal.fix or "Check `tenant` and, outside the public cloud, `authority`.",
-            )
-        issuer = str(document.get("issuer"))
+        settings = "`tenant` and, outside the public cloud, `authority`"
+        document = document_of(answer, self._connection, settings=settings)
+        issuer = str(document["issuer"])
         if "{tenantid}" in issuer:
             raise ConfigurationError(
                 f"`tenant` is {self.settings.tenant}, which stands for many, and AWS trusts one issuer at a time.",
@@ -217,7 +213,6 @@ class _SignIn:
         self._entra = entra
         self._flow: dict[str, Any] | None = None  # msal's: what it wants back with the answer
         self._answer: Answer | None = None
-        self._device_flow: Mapping[str, Any] = {}
 
     @property
     def issuer(self) -> str:
@@ -240,7 +235,7 @@ class _SignIn:
     def redeem(self, answer: Mapping[str, str]) -> Tokens:
         flow, expected = self._flow, self._answer
         if flow is None or expected is None:
-            raise LoginFailedError("No sign-in is under way.", fix="Run %federate to begin one.")
+            raise LoginFailedError("No sign-in is under way.", fix="Begin one.")
         try:
             given = {"code": expected.code(answer), "state": flow["state"]}
             tokens = self._entra.tokens(
@@ -270,23 +265,15 @@ class _SignIn:
                 f"{self.issuer} refuses to sign in by a device code: {error}.",
                 fix=error.fix or "Have it allowed for the client.",
             ) from None
-        code = device_code(flow, self.issuer)
-        # msal asks once where the flow has expired; with an interval of 0, which a provider may give, it never stops.
-        self._device_flow = {**flow, "device_code": code.code, "expires_at": 0, "interval": 1}
-        return code
+        return device_code(flow, self.issuer)
 
-    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:  # noqa: ARG002 - the protocol's; msal has its own
-        try:
-            return self._entra.tokens(
-                lambda application: application.acquire_token_by_device_flow(dict(self._device_flow))
-            )
-        except RefusedError as error:
-            if error.code == "authorization_pending":
-                return timedelta(0)
-            if error.code == "slow_down":
-                return SLOW_DOWN
-            failure = refused(self._entra, error)
-        raise failure
+    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
+        # msal asks once where the flow has expired; with an interval of 0, which a provider may give, it never stops.
+        def redeem() -> Tokens:
+            flow = {"device_code": device_code.code, "expires_at": 0, "interval": 1}
+            return self._entra.tokens(lambda application: application.acquire_token_by_device_flow(flow))
+
+        return polled(self._entra, redeem)
 
 
 def _authorization(application: Any, scopes: list[str], redirect_uri: str) -> Mapping[str, Any]:
@@ -295,7 +282,7 @@ def _authorization(application: Any, scopes: list[str], redirect_uri: str) -> Ma
         # It is for form_post, which a Jupyter server refuses (Origin: null) and a pasted address cannot hold.
         warnings.simplefilter("ignore")
         flow: Mapping[str, Any] = application.initiate_auth_code_flow(
-            scopes, redirect_uri=redirect_uri, response_mode="query"
+            scopes, redirect_uri=redirect_uri, response_mode="query", state=secrets.token_urlsafe(32)
         )
     return flow
 

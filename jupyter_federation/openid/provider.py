@@ -6,18 +6,20 @@ and logout (OpenID Connect RP-Initiated Logout 1.0).  The requests are Authlib's
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, TypeVar
+from urllib.parse import quote_plus
 
 from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.openid.authorization import Authorization
-from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
+from jupyter_federation.openid.client import RefusedError, Tokens, refused, shown
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object, masked
-from jupyter_federation.openid.device import SLOW_DOWN, device_code
-from jupyter_federation.openid.discovery import Endpoints
+from jupyter_federation.openid.device import device_code, polled
+from jupyter_federation.openid.discovery import Endpoints, document_of
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
 
@@ -32,6 +34,7 @@ class ProviderSettings:
 
     ``scopes`` come on top of openid; None: what is asked for by default.  ``parameters`` are added to the
     authorization request.  ``ca_bundle`` is a file of certificates (PEM); without it, REQUESTS_CA_BUNDLE counts.
+    ``how_to_renew`` as in `OpenIdClient`, where it is not by offline_access.
     """
 
     issuer: str
@@ -40,6 +43,7 @@ class ProviderSettings:
     scopes: tuple[str, ...] | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     ca_bundle: str | None = None
+    how_to_renew: str | None = None
 
 
 class Provider:
@@ -60,6 +64,12 @@ class Provider:
         """See `OpenIdClient.client_id`."""
         return self.settings.client_id
 
+    @property
+    def how_to_renew(self) -> str:
+        """See `OpenIdClient.how_to_renew`."""
+        by_scope = f"have offline_access allowed for {self.client_id} and asked for (`scopes`)"
+        return self.settings.how_to_renew or by_scope
+
     def begin(self) -> SignIn[Tokens]:
         """See `OpenIdClient.begin`."""
         return _SignIn(self)
@@ -68,10 +78,13 @@ class Provider:
         """The discovery document; its issuer is compared exactly (OpenID Connect Discovery 1.0, section 4.3)."""
         if self._endpoints is None:
             address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-            document = self._ask(lambda client, how: json_object(client.get(address, **how)))
-            if document.get("issuer") != self.issuer:
+            document = self._ask(
+                lambda client, how: document_of(client.get(address, **how), self._connection, settings="`issuer`"),
+                as_the_client=False,
+            )
+            if document["issuer"] != self.issuer:
                 raise ConfigurationError(
-                    f"`issuer` is {self.issuer}, and the provider calls itself {shown(str(document.get('issuer')))}.",
+                    f"`issuer` is {self.issuer}, and the provider calls itself {shown(document['issuer'])}.",
                     fix="Write the provider's own spelling into `issuer`, to the last slash, if you trust it.",
                     issuer=self.issuer,
                 )
@@ -105,10 +118,14 @@ class Provider:
         address = self.endpoints().device_authorization
         if address is None:
             return None
-        form = {"client_id": self.client_id, "scope": self.scope()}
-        answer = self._ask(lambda client, how: json_object(client.post(address, data=form, **how)))
+        form = {"scope": self.scope()}
+        answer = self._ask(
+            lambda client, how: json_object(
+                client.post(address, data=form, auth=client.client_auth(client.token_endpoint_auth_method), **how)
+            )
+        )
         if "error" in answer:
-            raise RefusedError(str(answer["error"]), str(answer.get("error_description") or ""))
+            raise self._connection.refusal(answer["error"], answer.get("error_description"))
         return answer
 
     def revoke(self, refresh_token: str) -> bool:
@@ -121,7 +138,7 @@ class Provider:
                 address, token=refresh_token, token_type_hint="refresh_token", **_request(how)
             )
         )
-        return bool(answer.ok)
+        return bool(answer.status_code == 200)  # noqa: PLR2004 - RFC 7009, section 2.2
 
     def end_session_url(self) -> str | None:
         """See `OpenIdClient.end_session_url`."""
@@ -132,30 +149,31 @@ class Provider:
         answer = self._ask(
             lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **_request(how)))
         )
-        if "access_token" not in answer:  # which every answer holds; Authlib lets a gateway's JSON pass
-            raise self._connection.unavailable("answers with something that is not OpenID's")
-        return Tokens.of(answer)
+        return self._connection.tokens(answer)
 
-    def _ask(self, request: Callable[[Any, dict[str, Any]], T]) -> T:
-        """What ``request(client, options)`` gives."""
+    def _ask(self, request: Callable[[Any, dict[str, Any]], T], *, as_the_client: bool = True) -> T:
+        """What ``request(client, options)`` gives; without the client's secret unless it is asked ``as_the_client``."""
         from authlib.integrations.base_client import OAuthError
         from authlib.integrations.requests_client import OAuth2Session
 
-        def session() -> Any:
-            secret = None if self.settings.client_secret is None else self.settings.client_secret.read()
-            how = "client_secret_post" if secret else "none"
-            return OAuth2Session(self.client_id, secret, token_endpoint_auth_method=how)  # type: ignore[no-untyped-call]
+        place = self.settings.client_secret if as_the_client else None
+        method: str | Callable[..., Any] = "none"
+        if place is not None:
+            method = "client_secret_post" if self.endpoints().secret_in_body else _basic
 
-        def refusal(error: Exception) -> Exception | None:
-            if not isinstance(error, OAuthError):
-                return None
-            refusal = RefusedError(str(error.error), str(error.description or ""))
-            if refusal.code in REFUSALS:
-                return refusal
-            return self._connection.unavailable(f"does not serve now: {refusal}")
+        def session() -> Any:
+            return OAuth2Session(  # type: ignore[no-untyped-call]
+                self.client_id,
+                None if place is None else place.read(),
+                token_endpoint_auth_method=method,
+                revocation_endpoint_auth_method=method,
+            )
+
+        def meaning(error: Exception) -> Exception | None:
+            return self._connection.refusal(error.error, error.description) if isinstance(error, OAuthError) else None
 
         how = {**self._connection.options, "withhold_token": True}
-        return self._connection.ask(session, lambda client: request(client, how), refusal)
+        return self._connection.ask(session, lambda client: request(client, how), meaning)
 
 
 class _SignIn:
@@ -190,7 +208,7 @@ class _SignIn:
     def redeem(self, answer: Mapping[str, str]) -> Tokens:
         request = self._authorization
         if request is None:
-            raise LoginFailedError("No sign-in is under way.", fix="Run %federate to begin one.")
+            raise LoginFailedError("No sign-in is under way.", fix="Begin one.")
         try:
             code = request.answer.code(answer)
             tokens = self._provider.redeem_code(code, redirect_uri=request.redirect_uri, verifier=request.verifier)
@@ -215,17 +233,16 @@ class _SignIn:
         return device_code(answer, self.issuer)
 
     def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
-        try:
-            return self._provider.redeem_device_code(device_code.code)
-        except RefusedError as error:
-            if error.code == "authorization_pending":
-                return timedelta(0)
-            if error.code == "slow_down":
-                return SLOW_DOWN
-            failure = refused(self._provider, error)
-        raise failure
+        return polled(self._provider, lambda: self._provider.redeem_device_code(device_code.code))
 
 
 def _request(how: Mapping[str, Any]) -> dict[str, Any]:
     """The options that Authlib's own calls take: they bring their own authorization."""
     return {name: value for name, value in how.items() if name != "withhold_token"}
+
+
+def _basic(client: Any, method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:  # noqa: ARG001 - Authlib's
+    """HTTP Basic (RFC 6749, section 2.3.1); Authlib's own leaves out the encoding of the two."""
+    pair = f"{quote_plus(client.client_id)}:{quote_plus(client.client_secret)}"
+    headers["Authorization"] = f"Basic {base64.b64encode(pair.encode()).decode()}"
+    return uri, headers, body

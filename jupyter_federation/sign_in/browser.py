@@ -6,19 +6,17 @@ import os
 import sys
 import webbrowser
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.receiver import Receiver
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.sign_in.rung import PATIENCE, SignIn
 from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
-
-PATIENCE = timedelta(minutes=5)
-"""How long a person may take."""
 
 
 def browser_is_here() -> bool:
@@ -42,7 +40,10 @@ def open_browser(address: str) -> bool:
 
 
 class BrowserRung:
-    """Opens a window by itself and listens for its answer on this machine."""
+    """Opens a window by itself and listens for its answer on this machine.
+
+    ``instead`` is what the person runs where that browser is not theirs, None: nothing.
+    """
 
     name = "browser"
     option = None
@@ -53,25 +54,30 @@ class BrowserRung:
         *,
         open_browser: Callable[[str], bool] = open_browser,
         patience: timedelta = PATIENCE,
+        instead: str | None = None,
     ) -> None:
         self._ports = ports
         self._open_browser = open_browser
         self._patience = patience
+        self._instead = instead
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
         with Receiver(self._ports) as receiver:
             address = sign_in.address(sign_in.loopback(receiver.port))
-            opened = self._open_browser(address)
-            said = "A browser window has opened on this machine. If it has not, open this:" if opened else "Open this:"
+            steps: tuple[str, ...] = ("A browser window opens on this machine. If it does not, open this:",)
+            if self._instead is not None:
+                steps += (f"Where that browser is not yours, cancel the sign-in and run {self._instead}.",)
             offer = Offer(
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
-                steps=(said,),
+                steps=steps,
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,
             )
-            prompt.show(offer)
+            prompt.show(offer)  # first: a browser in the terminal returns when the person closes it
+            if not self._open_browser(address):
+                prompt.show(replace(offer, steps=("No browser could be opened. Open this:", *steps[1:])))
             answer = receiver.wait(
                 self._patience.total_seconds(),
                 lambda passed: prompt.waiting("Waiting for your sign-in in the browser", passed),
@@ -79,6 +85,6 @@ class BrowserRung:
         if answer is None:
             raise LoginFailedError(
                 f"Nobody signed in at {sign_in.issuer} within {self._patience.total_seconds():.0f} s.",
-                fix="Run %federate again.",
+                fix="Close the window that is still open.",
             )
         return sign_in.redeem(answer)

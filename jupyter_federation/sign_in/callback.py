@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import FederationError, LoginFailedError
 from jupyter_federation.mailbox import Expectation, Mailbox
 from jupyter_federation.offer import Offer
-from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.browser import PATIENCE
-from jupyter_federation.sign_in.rung import OutOfReachError, SignIn, masked
+from jupyter_federation.sign_in.rung import PATIENCE, OutOfReachError, SignIn, query_of
 from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
@@ -23,30 +20,31 @@ _EVERY = 0.1  # seconds between two looks into the mailbox
 
 
 class CallbackRung:
-    """Shows the address and waits at the mailbox, in which the server's callback page leaves the answer."""
+    """Shows the address and waits at the mailbox, in which the server's callback page leaves the answer.
+
+    ``instead`` is what the person runs where the provider refuses the redirect URI, None: nothing.
+    """
 
     name = "browser"
     option = None
 
-    def __init__(self, mailbox: Mailbox, *, patience: timedelta = PATIENCE) -> None:
+    def __init__(self, mailbox: Mailbox, *, patience: timedelta = PATIENCE, instead: str | None = None) -> None:
         self._mailbox = mailbox
         self._patience = patience
+        self._instead = instead
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """See `Rung.climb`."""
         redirect_uri = self._redirect_uri()
         address = sign_in.address(redirect_uri)
-        state = masked(dict(parse_qsl(urlsplit(Secret(address)).query)))["state"]
+        state = query_of(address)["state"]
         with contextlib.ExitStack() as stack:
-            expectation = self._expect(state, stack)
+            with _begins():
+                expectation = stack.enter_context(self._mailbox.expect(state, lifetime=self._patience))
             offer = Offer(
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
-                steps=(
-                    "Open this where you use Jupyter, and sign in; the last page says when to come back here.",
-                    f"Should the sign-in page refuse the redirect URI, have {redirect_uri} registered.",
-                    "Until then, cancel the sign-in and run %federate --no-browser.",
-                ),
+                steps=self._steps(redirect_uri),
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,
             )
@@ -56,27 +54,26 @@ class CallbackRung:
             raise LoginFailedError(
                 f"Nobody came back from {sign_in.issuer} within {self._patience.total_seconds():.0f} s; if its page "
                 f"refused the redirect URI, it is {redirect_uri} that has to be registered.",
-                fix="Run %federate again.",
+                fix="Finish the newest sign-in page.",
             )
         return sign_in.redeem(answer)
 
+    def _steps(self, redirect_uri: str) -> tuple[str, ...]:
+        steps = (
+            "Open this where you use Jupyter, and sign in; the last page says when to come back here.",
+            f"Should the sign-in page refuse the redirect URI, have {redirect_uri} registered.",
+        )
+        return steps if self._instead is None else (*steps, f"Until then, cancel the sign-in and run {self._instead}.")
+
     def _redirect_uri(self) -> str:
-        try:
+        with _begins():
             found = self._mailbox.redirect_uri()
-        except FederationError as error:  # another way needs no mailbox
-            raise OutOfReachError(error.problem, fix=error.fix) from None
         if found is None:
             raise OutOfReachError(
                 "No Jupyter server with the sign-in callback is running for this kernel.",
                 fix="Install jupyter-aws-federation[server] in the server's environment too, and restart the server.",
             )
         return found
-
-    def _expect(self, state: str, stack: contextlib.ExitStack) -> Expectation:
-        try:
-            return stack.enter_context(self._mailbox.expect(state, lifetime=self._patience))
-        except FederationError as error:
-            raise OutOfReachError(error.problem, fix=error.fix) from None
 
     def _wait(self, expectation: Expectation, prompt: Prompt) -> Mapping[str, str] | None:
         """The answer, None where none came in time; an interrupt ends it at once."""
@@ -90,3 +87,12 @@ class CallbackRung:
                 prompt.waiting("Waiting for your sign-in in the browser", passed)
             time.sleep(_EVERY)
         return None
+
+
+@contextlib.contextmanager
+def _begins() -> Iterator[None]:
+    """A mailbox that is of no use is no failure: another way needs none."""
+    try:
+        yield
+    except FederationError as error:
+        raise OutOfReachError(error.problem, fix=error.fix) from None

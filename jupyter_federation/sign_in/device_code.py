@@ -1,4 +1,4 @@
-"""The last rung: a code that is typed on any device (RFC 8628); phishing likes it too, so it is never the first."""
+"""The rung for any device: a code that is typed there (RFC 8628); phishing likes it too, so it is never the first."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class DeviceCodeRung:
                 return answer
             interval += answer
         raise LoginFailedError(
-            f"Nobody typed the code at {sign_in.issuer} before it expired.", fix="Run %federate again for a new one."
+            f"Nobody typed the code at {sign_in.issuer} before it expired.", fix="Each sign-in has a new one."
         )
 
     def _wait(self, interval: timedelta, prompt: Prompt, passed: float) -> float:

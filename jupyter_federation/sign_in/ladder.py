@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from jupyter_federation.errors import ConfigurationError, LoginFailedError, LoginRequiredError
+from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.browser import BrowserRung, browser_is_here, open_browser
@@ -15,7 +15,7 @@ from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.paste import PasteRung
 from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn
 from jupyter_federation.sign_in.token import TokenRung
-from jupyter_federation.tokens import Prompt
+from jupyter_federation.tokens import Prompt, nobody_here
 
 T = TypeVar("T")
 
@@ -41,8 +41,9 @@ class Ladder:
     """Takes a sign-in up one rung after the other, until one holds.
 
     A rung that cannot begin gives way to the next by itself, which then says why.  One that failed with the person on
-    it does not: its error names the next that can be asked for, as an option of ``line``, which is what the person runs
-    to sign in.  ``mailbox`` is where the Jupyter server leaves an answer; None: this process's.
+    it does not: its error names ``way_back``, which is what the person runs to sign in, and the next rung that can be
+    asked for, where that is a line that takes an option.  ``mailbox`` is where the Jupyter server leaves an answer;
+    None: this process's.
     """
 
     def __init__(
@@ -52,13 +53,13 @@ class Ladder:
         browser_is_here: Callable[[], bool] = browser_is_here,
         open_browser: Callable[[str], bool] = open_browser,
         mailbox: Mailbox | None = None,
-        line: str = "%federate",
+        way_back: str = "%federate",
     ) -> None:
         self._manner = manner
         self._browser_is_here = browser_is_here
         self._open_browser = open_browser
         self._mailbox = mailbox
-        self._line = line
+        self._way_back = way_back
 
     def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
         """Sign in.
@@ -68,59 +69,84 @@ class Ladder:
         """
         rungs = self._rungs()
         if not prompt.reaches_somebody:  # a scheduled notebook opens no window on somebody's desktop
-            raise _nobody(sign_in)
-        problems: list[str] = []
+            raise nobody_here(f"Signing in at {sign_in.issuer}")
+        out_of_reach: list[OutOfReachError] = []
         for number, rung in enumerate(rungs, 1):
             try:
-                return rung.climb(sign_in, _Explaining(prompt, problems) if problems else prompt)
+                return rung.climb(sign_in, _Explaining(prompt, out_of_reach) if out_of_reach else prompt)
             except OutOfReachError as error:
-                problems.append(str(error))
+                out_of_reach.append(error)
             except LoginFailedError as error:
-                below = [rung for rung in rungs[number:] if rung.option is not None][:1]
-                instead = [f"Or another way: {self._line} {rung.option}." for rung in below]
-                failed = error.restated(fix=" ".join([error.fix, *instead]))
+                options = [below.option for below in rungs[number:] if below.option is not None]
+                instead = self._line_with(options[0]) if options else None
+                other = [] if instead is None else [f"Or another way: {instead}."]
+                failed = error.restated(fix=" ".join([error.fix, f"Run {self._way_back} to try again.", *other]))
                 break
         else:
-            raise _out_of_reach(sign_in, problems)
+            raise _out_of_reach(sign_in, out_of_reach)
         raise failed
+
+    def _line_with(self, option: str) -> str | None:
+        """What the person runs to sign in by the way of ``option``; None where there is no line to put it on."""
+        if "%federate" not in self._way_back:
+            return None
+        named = self._way_back.startswith("%")
+        return f"{self._way_back} {option}" if named else f"{self._way_back} with {option}"
 
     def _rungs(self) -> list[Rung]:
         """From the first to the last; those below the one that was asked for come after it."""
-        manner = self._manner
+        manner, asked = self._manner, self._asked()
+        names = (BrowserRung.name, PasteRung.name, DeviceCodeRung.name, TokenRung.name)
+        allowed = names if manner.allowed is None else manner.allowed
+        if not allowed:
+            raise ConfigurationError(
+                f"The policy allows no way of signing in ({manner.allowed_by}).",
+                fix="Bring a token by another `source`, or ask your administrator.",
+            )
         rungs: list[Rung] = []
         if not manner.token_prompt:
             if not manner.use_device_code:
                 here = self._browser_is_here()
                 if not manner.no_browser:
+                    pasting = self._line_with("--no-browser") if PasteRung.name in allowed else None
                     if here:
-                        rungs.append(BrowserRung(manner.redirect_ports, open_browser=self._open_browser))
-                    rungs.append(CallbackRung(self._mailbox or Mailbox.default()))
+                        browser = BrowserRung(manner.redirect_ports, open_browser=self._open_browser, instead=pasting)
+                        rungs.append(browser)
+                    rungs.append(CallbackRung(self._mailbox or Mailbox.default(), instead=pasting))
                 rungs.append(PasteRung(manner.redirect_ports, browser_is_here=here))
             rungs.append(DeviceCodeRung())
         rungs.append(TokenRung())
-        allowed = [rung for rung in rungs if manner.allowed is None or rung.name in manner.allowed]
-        if not allowed:
+        if asked is not None and asked not in allowed:
             raise ConfigurationError(
                 f"The policy allows signing in by {' or '.join(manner.allowed or ())} alone ({manner.allowed_by}), and "
-                f"what is left here is {' or '.join(dict.fromkeys(rung.name for rung in rungs))}.",
+                f"what was asked for is {asked}.",
                 fix="Leave --no-browser, --use-device-code and --token-prompt out, or ask your administrator.",
             )
-        return allowed
+        return [rung for rung in rungs if rung.name in allowed]
+
+    def _asked(self) -> str | None:
+        """The word of the way that was asked for; None: whichever there is."""
+        manner = self._manner
+        if manner.token_prompt:
+            return TokenRung.name
+        if manner.use_device_code:
+            return DeviceCodeRung.name
+        return PasteRung.name if manner.no_browser else None
 
 
 class _Explaining:
     """A prompt that says first, of whatever it shows, why another way was not taken."""
 
-    def __init__(self, prompt: Prompt, problems: list[str]) -> None:
+    def __init__(self, prompt: Prompt, out_of_reach: list[OutOfReachError]) -> None:
         self._prompt = prompt
-        self._problems = problems
+        self._out_of_reach = out_of_reach
 
     @property
     def reaches_somebody(self) -> bool:
         return self._prompt.reaches_somebody
 
     def show(self, offer: Offer) -> None:
-        self._prompt.show(replace(offer, steps=(*self._problems, *offer.steps)))
+        self._prompt.show(replace(offer, steps=(*(each.problem for each in self._out_of_reach), *offer.steps)))
 
     def ask_secret(self, question: str) -> str:
         return self._prompt.ask_secret(question)
@@ -129,16 +155,8 @@ class _Explaining:
         self._prompt.waiting(what, seconds)
 
 
-def _out_of_reach(sign_in: SignIn[T], problems: list[str]) -> LoginFailedError:
+def _out_of_reach(sign_in: SignIn[T], out_of_reach: list[OutOfReachError]) -> LoginFailedError:
     return LoginFailedError(
-        f"There is no way to sign in at {sign_in.issuer} from here. {' '.join(problems)}",
-        fix="Bring a token: --token-file PATH, --token-env NAME or --token-var NAME.",
-    )
-
-
-def _nobody(sign_in: SignIn[T]) -> LoginRequiredError:
-    return LoginRequiredError(
-        f"Signing in at {sign_in.issuer} needs a person, and nobody can be asked here: "
-        "this notebook or script runs by itself.",
-        fix="Let the token come in without one: `--token-file PATH` or `--token-env NAME`.",
+        f"There is no way to sign in at {sign_in.issuer} from here. {' '.join(map(str, out_of_reach))}",
+        fix="Bring a token by another `source`: file, env or var (--token-file PATH, --token-env NAME).",
     )

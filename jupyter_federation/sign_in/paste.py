@@ -6,13 +6,11 @@ import contextlib
 import socket
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
-from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
-from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.receiver import HOST, taken
-from jupyter_federation.sign_in.rung import SignIn, masked
+from jupyter_federation.sign_in.rung import SignIn, query_of
 from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
@@ -50,12 +48,12 @@ def _query(pasted: str, redirect_uri: str) -> dict[str, str]:
     """The query of an address."""
     answer: dict[str, str] = {}
     with contextlib.suppress(ValueError):  # it would quote what was pasted
-        answer = masked(dict(parse_qsl(urlsplit(Secret(pasted.strip())).query)))
+        answer = query_of(pasted.strip())
     if "state" not in answer:
         raise LoginFailedError(
             "What was pasted is not the address of the last page: it should begin with "
             f"{redirect_uri} and hold code= and state=.",
-            fix="Run %federate again and copy the whole address, from http to its end.",
+            fix="Copy the whole address, from http to its end.",
         )
     return answer
 

@@ -12,15 +12,16 @@ from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import urlsplit
 
-from jupyter_federation.sign_in.rung import OutOfReachError, masked
+from jupyter_federation.sign_in.rung import OutOfReachError, query_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 HOST = "127.0.0.1"  # never a name, which may lead elsewhere, nor every interface (RFC 8252, 8.3)
 
+_HTTP = 80  # the port that browsers leave out
 _PATIENCE = 5.0  # seconds for which a connection may stay silent
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Back to the notebook</title>
 <body style="font: 16px/1.5 system-ui, sans-serif; margin: 12vh auto; max-width: 26rem; padding: 0 1rem">
@@ -125,12 +126,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         address = urlsplit(self.path)
-        answer = masked(dict(parse_qsl(address.query)))
-        here = {f"{name}:{self.server.server_port}" for name in (HOST, "localhost")}
+        answer = query_of(self.path)
+        names, port = (HOST, "localhost"), self.server.server_port
+        here = {f"{name}:{port}" for name in names} | (set(names) if port == _HTTP else set())
         is_answer = address.path == "/" and "state" in answer and ("code" in answer or "error" in answer)
         if not is_answer or self.headers.get("Host") not in here:  # another Host: a page that rebinds a name to us
             self.send_error(404)
             return
+        self.server.answers.put(answer)  # before the page: a browser that is gone has answered all the same
         self.send_response(200)
         for name, value in (
             ("Content-Type", "text/html; charset=utf-8"),
@@ -142,8 +145,6 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(_PAGE)
-        self.wfile.flush()
-        self.server.answers.put(answer)
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing: the request line holds the code."""
@@ -166,7 +167,7 @@ def taken(ports: Sequence[int]) -> OutOfReachError:
     several = len(ports) > 1
     return OutOfReachError(
         f"The browser's answer cannot come to port {' or '.join(map(str, ports))} of {HOST}: "
-        f"{'they are' if several else 'it is'} taken, or not to be had.",
-        fix="End what listens there (often another notebook that waits for a sign-in), or register and name another "
-        "port: `--redirect-port PORT`.",
+        f"{'they are' if several else 'it is'} taken, often by another notebook that waits for a sign-in, or out of "
+        "bounds.",
+        fix="End what listens there, or register and name another port: `redirect_port` (--redirect-port PORT).",
     )

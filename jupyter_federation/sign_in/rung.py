@@ -6,10 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
+from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import TokenError
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import Prompt
+
+PATIENCE = timedelta(minutes=5)
+"""How long a person may take."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -106,6 +110,11 @@ class Rung(Protocol):
         ...
 
 
-def masked(answer: Mapping[str, str]) -> dict[str, str]:
-    """The query of a redirect, its values masked: one of them is the code."""
-    return {name: Secret(value) for name, value in answer.items()}
+def query_of(address: str) -> dict[str, str]:
+    """What is there once (RFC 6749, 3.1) in an address's query, masked: one of them is the code.
+
+    Raises ValueError for what is no address.
+    """
+    pairs = parse_qsl(urlsplit(Secret(address)).query)
+    names = [name for name, _ in pairs]
+    return {name: Secret(value) for name, value in pairs if names.count(name) == 1}

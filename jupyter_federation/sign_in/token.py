@@ -31,5 +31,5 @@ class TokenRung:
         prompt.show(offer)
         pasted = prompt.ask_secret("Paste the token (it is neither shown nor saved): ")
         if not pasted.strip():
-            raise LoginFailedError("No token was pasted.", fix="Run %federate again and paste the provider's ID token.")
+            raise LoginFailedError("No token was pasted.", fix="Paste the provider's ID token (id_token).")
         return sign_in.bring(pasted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, NoReturn
 
 from jupyter_federation.errors import (
+    ConfigurationError,
     FederationError,
     InvalidTokenError,
     LoginRequiredError,
@@ -28,20 +30,16 @@ def _utc_now() -> datetime:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _SignedIn:
+class _Held:
     """What one sign-in has come to by now.
 
     ``refresh_token`` is None where the provider gave none, ``refused`` says why where it takes it no longer.
-    ``owner`` is the process that signed in: with rotation, a refresh token that two processes use ends for both.
     """
 
     token: IdToken
     received_at: datetime
-    signed_in_at: datetime
-    owner: int
     refresh_token: str | None = field(default=None, repr=False)
     refresh_gives_none: bool = False  # the provider's refresh answers hold no ID token
-    brought: bool = False  # by the person, who therefore knows that nothing renews it
     refused: str | None = None
 
     @property
@@ -51,11 +49,45 @@ class _SignedIn:
         return self.received_at + (end - self.received_at) / 2
 
 
+class _Grant:
+    """One sign-in, which its source drops whole: a renewal that is under way then goes on in here, and counts no more.
+
+    ``held`` is replaced as a whole, by who has ``renewing``: a refresh token is good for one request.  The process that
+    signed in owns it, and no other ever waits for it: with rotation, a refresh token that two processes use ends for
+    both, and a forked child's copy of a lock may be held for ever.
+    """
+
+    def __init__(self, held: _Held, *, brought: bool) -> None:
+        self.held = held
+        self.signed_in_at = held.received_at
+        self.brought = brought  # by the person, who therefore knows that nothing renews it
+        self.renewing = threading.Lock()
+        self._owner = os.getpid()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether this process signed in."""
+        return self._owner == os.getpid()
+
+    @property
+    def can_renew(self) -> bool:
+        """Whether there is a refresh token that brings ID tokens, and it is this process's."""
+        return self.held.refresh_token is not None and not self.held.refresh_gives_none and self.is_ours
+
+    def has_expired(self, now: datetime) -> bool:
+        """Whether the ID token has."""
+        return self.held.token.expires_at is None or self.held.token.expires_at <= now
+
+    def is_due(self, now: datetime) -> bool:
+        """Whether the ID token is to be renewed, or is over."""
+        return now >= self.held.half_life and (self.can_renew or self.has_expired(now))
+
+
 class OpenIdSource(TokenSource):
     """Signs in as ``client`` by way of ``ladder``, and renews the ID token at half its life.
 
     The tokens stay in memory; the refresh token is used by this process alone.  ``longest`` is the time after which the
-    person has to sign in again, None: as long as the provider lets them.
+    person has to sign in again, None: as long as the provider lets them; ``way_back`` is what they run for it.
     """
 
     def __init__(
@@ -65,73 +97,74 @@ class OpenIdSource(TokenSource):
         *,
         longest: timedelta | None = None,
         now: Callable[[], datetime] = _utc_now,
+        way_back: str = "%federate",
     ) -> None:
         self._client = client
         self._ladder = ladder
         self._longest = longest
         self._now = now
-        self._lock = threading.Lock()  # over the replacement of what is held, a few instructions
-        self._renewing = threading.Lock()  # over a request with the refresh token: it is good for one
-        self._held: _SignedIn | None = None
+        self._way_back = way_back
+        self._grant: _Grant | None = None
 
     @property
     def renewable(self) -> bool:
         """Whether there is a refresh token that brings ID tokens, and it is this process's."""
-        held = self._held
-        return held is not None and _can_renew(held)
+        grant = self._grant
+        return grant is not None and grant.can_renew
 
     @property
     def renew_at(self) -> datetime | None:
         """At half the ID token's life, where it can be renewed; at the end of the longest sign-in at the latest."""
-        held = self._held
-        if held is None or held.refused is not None:
+        grant = self._grant
+        if grant is None or grant.held.refused is not None:
             return None
-        moments = [self._end(held), held.half_life if _can_renew(held) else None]
+        moments = [self._end(grant), grant.held.half_life if grant.can_renew else None]
         return min((moment for moment in moments if moment is not None), default=None)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """Why the sign-in cannot be renewed, where it cannot."""
-        held = self._held
-        if held is None or _can_renew(held) or held.refused is not None or held.brought:
+        grant = self._grant
+        if grant is None or grant.can_renew or grant.held.refused is not None or grant.brought:
             return ()
-        if held.owner != os.getpid():
+        if not grant.is_ours:
             return ("The sign-in is renewed by the process that this one was forked from.",)
-        if held.refresh_gives_none:
-            return (f"{self._client.issuer} renews no ID token without you: run %federate when it ends.",)
-        gave = f"{self._client.issuer} gave no refresh token: run %federate when the sign-in ends, or have"
-        return (f"{gave} offline_access allowed for {self._client.client_id} and asked for (`scopes`).",)
+        if grant.held.refresh_gives_none:
+            return (f"{self._client.issuer} renews no ID token without you: run {self._way_back} when it ends.",)
+        gave = f"{self._client.issuer} gave no refresh token: run {self._way_back} when the sign-in ends"
+        return (f"{gave}, or {self._client.how_to_renew}.",)
 
     def token(self) -> IdToken:
         """The ID token, renewed where half of its life is over.
 
         Raises LoginRequiredError where nobody has signed in, the provider takes the refresh token no longer or the
-        policy's time is over, SourceUnavailableError where the provider is down, InvalidTokenError where what it gave
-        does not fit.
+        policy's time is over, SourceUnavailableError where the provider is down, ConfigurationError where it knows the
+        application no longer, InvalidTokenError where what it gave does not fit.
         """
-        held = self._usable()
-        now = self._now()
-        if now < held.half_life or (not _can_renew(held) and not _has_expired(held, now)):
-            return held.token
-        if held.refresh_token is None or held.owner != os.getpid():
+        grant = self._usable()
+        if not grant.is_due(self._now()):
+            return grant.held.token
+        if grant.held.refresh_token is None or not grant.is_ours:
             raise self._needs_you("has ended, and there is no refresh token to renew it with")
-        if not self._renewing.acquire(timeout=_PATIENCE):
+        if not grant.renewing.acquire(timeout=_PATIENCE):
             raise SourceUnavailableError(
                 f"A renewal at {self._client.issuer} is under way and has not ended.",
                 fix="Check the network, then run %federate refresh.",
             )
         try:
-            held = self._usable()
-            return held.token if now < held.half_life else self._renew(held)
+            current = self._usable()
+            if current is grant and grant.is_due(self._now()):  # still, after who was there before
+                self._renew(grant)
+            return current.held.token
         finally:
-            self._renewing.release()
+            grant.renewing.release()
 
     def last_token(self) -> IdToken | None:
         """The ID token, while it lives, whatever kept it from being renewed; not once the policy ends it."""
-        held = self._held
-        if held is None or self._is_over(held) or _has_expired(held, self._now()):
+        grant = self._grant
+        if grant is None or self._is_over(grant) or grant.has_expired(self._now()):
             return None
-        return held.token
+        return grant.held.token
 
     def login(self, prompt: Prompt) -> IdToken:
         """Take the person through the ladder.
@@ -141,34 +174,34 @@ class OpenIdSource(TokenSource):
         tokens = self._ladder.climb(self._client.begin(), prompt)
         now = self._now()
         token = checked(tokens, self._client, now)
-        signed_in = _SignedIn(
-            token=token,
-            received_at=now,
-            signed_in_at=now,
-            owner=os.getpid(),
-            refresh_token=tokens.refresh_token,
-            brought=tokens.brought,
-        )
-        with self._lock:
-            self._held = signed_in
+        held = _Held(token=token, received_at=now, refresh_token=tokens.refresh_token)
+        self._grant = _Grant(held, brought=tokens.brought)
         return token
 
     def forget(self) -> None:
         """Drop the tokens; the provider's own session goes on."""
-        with self._lock:
-            self._held = None
+        self._grant = None
 
-    def sign_out(self) -> SignedOut | None:
-        """Drop the tokens, and revoke the refresh token where the provider can.  None where nobody had signed in."""
-        held = self._held
-        self.forget()
-        if held is None:
-            return None
+    def sign_out(self) -> Callable[[], SignedOut] | None:
+        """Drop the tokens; what it returns revokes the refresh token where the provider can.
+
+        None where nobody had signed in.
+        """
+        grant, self._grant = self._grant, None
+        return None if grant is None else functools.partial(self._end_at_the_provider, grant)
+
+    def _end_at_the_provider(self, grant: _Grant) -> SignedOut:
         revoked, end_session_url = False, None
         try:
             end_session_url = self._client.end_session_url()
-            if held.refresh_token is not None and held.owner == os.getpid():
-                revoked = self._client.revoke(held.refresh_token)
+            if grant.is_ours:
+                renewed = grant.renewing.acquire(timeout=_PATIENCE)  # with rotation, the token before it is no good
+                try:
+                    refresh_token = grant.held.refresh_token
+                    revoked = refresh_token is not None and self._client.revoke(refresh_token)
+                finally:
+                    if renewed:
+                        grant.renewing.release()
         except (FederationError, RefusedError):
             pass  # it says so in what it returns: clear must not fail
         return SignedOut(revoked=revoked, end_session_url=end_session_url)
@@ -177,64 +210,60 @@ class OpenIdSource(TokenSource):
         """Refuse: it holds the tokens."""
         raise TypeError("a token source cannot be pickled or copied")
 
-    def _usable(self) -> _SignedIn:
-        """What is held.  Raises LoginRequiredError where it is over."""
-        held = self._held
-        if held is None:
+    def _usable(self) -> _Grant:
+        """The sign-in.  Raises LoginRequiredError where there is none, or it is over."""
+        grant = self._grant
+        if grant is None:
             raise LoginRequiredError(
-                f"Nobody has signed in at {self._client.issuer} here.", fix="Run %federate to sign in."
+                f"Nobody has signed in at {self._client.issuer} here.", fix=f"Run {self._way_back} to sign in."
             )
-        if self._is_over(held):
+        if self._is_over(grant):
             raise self._needs_you("has lasted as long as the policy allows (`max_session_hours`)")
-        if held.refused is not None:
-            raise self._needs_you(f"is not renewed any longer: {held.refused}")
-        return held
+        if grant.held.refused is not None:
+            raise self._needs_you(f"is not renewed any longer: {grant.held.refused}")
+        return grant
 
-    def _renew(self, held: _SignedIn) -> IdToken:
-        """The ID token that the refresh token brings; a new refresh token is kept before anything else."""
+    def _renew(self, grant: _Grant) -> None:
+        """Get the ID token that the refresh token brings; a new refresh token is kept before anything else."""
+        held, failure = grant.held, None
         try:
             tokens = self._client.refresh(held.refresh_token or "")
         except RefusedError as error:
+            if error.code == "invalid_client":  # a secret that was changed there first, say: the refresh token is good
+                failure = ConfigurationError(
+                    f"{self._client.issuer} does not take {self._client.client_id} for the application that signed in: "
+                    f"{error}.",
+                    fix=error.fix or "Check the client's secret, and whether the application is registered still.",
+                )
             refusal = str(error)
         else:
-            held = self._replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
+            grant.held = held = replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
             if tokens.id_token is not None:
                 token = checked(tokens, self._client, self._now())
                 if token.subject != held.token.subject:  # OpenID Connect Core 1.0, section 12.2
                     raise InvalidTokenError(
                         f"{self._client.issuer} renewed the sign-in with somebody else's ID token.",
-                        fix="Run %federate clear, then %federate; if it stays, tell your administrator.",
+                        fix=f"Run %federate clear, then {self._way_back}; if it stays, tell your administrator.",
                     )
-                return self._replace(held, token=token, received_at=self._now(), refresh_gives_none=False).token
-            held = self._replace(held, refresh_gives_none=True)
-            if not _has_expired(held, self._now()):
-                return held.token
+                grant.held = replace(held, token=token, received_at=self._now(), refresh_gives_none=False)
+                return
+            grant.held = held = replace(held, refresh_gives_none=True)
+            if not grant.has_expired(self._now()):
+                return
             refusal = "its answers hold no ID token"
-        self._replace(held, refused=refusal, refresh_token=None)
+        if failure is not None:
+            raise failure
+        grant.held = replace(held, refused=refusal, refresh_token=None)
         raise self._needs_you(f"is not renewed any longer: {refusal}")
 
-    def _replace(self, before: _SignedIn, **changes: Any) -> _SignedIn:
-        """What is held, changed; where it was forgotten or signed in anew meanwhile, that stays as it is."""
-        after = replace(before, **changes)
-        with self._lock:
-            if self._held is before:
-                self._held = after
-        return after
+    def _end(self, grant: _Grant) -> datetime | None:
+        return None if self._longest is None else grant.signed_in_at + self._longest
 
-    def _end(self, held: _SignedIn) -> datetime | None:
-        return None if self._longest is None else held.signed_in_at + self._longest
-
-    def _is_over(self, held: _SignedIn) -> bool:
-        end = self._end(held)
+    def _is_over(self, grant: _Grant) -> bool:
+        end = self._end(grant)
         return end is not None and end <= self._now()
 
     def _needs_you(self, why: str) -> LoginRequiredError:
-        return LoginRequiredError(f"The sign-in at {self._client.issuer} {why}.", fix="Run %federate to sign in again.")
-
-
-def _can_renew(held: _SignedIn) -> bool:
-    return held.refresh_token is not None and not held.refresh_gives_none and held.owner == os.getpid()
-
-
-def _has_expired(held: _SignedIn, now: datetime) -> bool:
-    return held.token.expires_at is None or held.token.expires_at <= now
+        return LoginRequiredError(
+            f"The sign-in at {self._client.issuer} {why}.", fix=f"Run {self._way_back} to sign in again."
+        )

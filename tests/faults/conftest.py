@@ -75,7 +75,7 @@ def federation(aws_environment, pool, role, provider):
     tokens = {user: (lambda user=user: provider.id_token(user)) for user in ("ada", "grace")}
     federation = Federation(
         load_configuration=lambda: Configuration(profiles=profiles, default_profile="a"),
-        make_source=lambda profile, notebook, policy: VariableSource(profile.variable, tokens),
+        make_source=lambda profile, notebook, policy, way_back: VariableSource(profile.variable, tokens),
     )
     yield federation
     federation.clear()

@@ -48,7 +48,7 @@ class Kernel:
         profiles = {"a": Profile(name="a", variable="ada", **pool), "b": Profile(name="b", variable="grace", **role)}
         self.federation = Federation(
             load_configuration=lambda: Configuration(profiles=profiles, default_profile="a"),
-            make_source=lambda profile, notebook, policy: VariableSource(profile.variable, self.tokens),
+            make_source=lambda profile, notebook, policy, way_back: VariableSource(profile.variable, self.tokens),
         )
         self.default = boto3._get_default_session()._session
         self.resolver = botocore.credentials.create_credential_resolver

@@ -45,7 +45,7 @@ def source(server, private_ca, browser, monkeypatch):
     person = Person(browser)
     made = OpenIdSource(client, Ladder(Manner(), browser_is_here=lambda: True, open_browser=person.open))
     made.login(person)
-    made._renew(made._held)
+    made._renew(made._grant)
     return made
 
 
@@ -58,7 +58,7 @@ def scanner_of(server, source):
         for name in names
         if name in call.parameters
     }
-    held = source._held
+    held = source._grant.held
     planted |= {"refresh token": str.__str__(held.refresh_token), "ID token": str.__str__(held.token.raw)}
     assert {"code", "code_verifier", "refresh_token", "client_secret"} <= {name.split()[0] for name in planted}
     return Scanner(planted)
@@ -81,7 +81,14 @@ def reachable_texts(start):
 def test_the_source_shows_nothing(server, source):
     """In no repr of it or of anything within, however deep."""
     scanner = scanner_of(server, source)
-    for value in (source, source._held, source._client, source._client.settings, source._client.begin()):
+    for value in (
+        source,
+        source._grant,
+        source._grant.held,
+        source._client,
+        source._client.settings,
+        source._client.begin(),
+    ):
         assert set() == scanner.found(shown(value), parts(value))
 
 
@@ -119,7 +126,7 @@ def test_a_renewal_that_fails_shows_nothing(server, source, log, failure):
     scanner = scanner_of(server, source)
     server.inject("token", FAILURES[failure])
     with pytest.raises(FederationError) as caught:
-        source._renew(source._held)
+        source._renew(source._grant)
     frames = traceback.TracebackException.from_exception(caught.value, capture_locals=True)
     assert set() == scanner.found("".join(frames.format()), caught.value.diagnostics(), log())
 
@@ -131,7 +138,7 @@ def test_a_whole_sign_in_is_logged_without_a_secret(server, source, browser, log
     try:
         source._ladder._open_browser = Person(browser).open
         source.login(Person(browser))
-        source._renew(source._held)
+        source._renew(source._grant)
         scanner = scanner_of(server, source)
         source.sign_out()
     finally:

@@ -36,15 +36,15 @@ def make_source(provider, private_ca, person):
         client_id="notebook",
         scopes=None,
         mailbox=None,
-        line="%federate",
+        way_back="%federate",
         **manner,
     ):
         given = {"issuer": issuer, "client_id": client_id, "ca_bundle": ca_bundle, "scopes": scopes}
         settings = {name: value for name, value in given.items() if value is not None}
         ladder = Ladder(
-            Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox, line=line
+            Manner(**manner), browser_is_here=lambda: here, open_browser=person.open, mailbox=mailbox, way_back=way_back
         )
-        return OpenIdSource(client_of(provider, private_ca, **settings), ladder, longest=longest)
+        return OpenIdSource(client_of(provider, private_ca, **settings), ladder, longest=longest, way_back=way_back)
 
     return make
 
@@ -65,12 +65,13 @@ def kernel(aws_environment, role, provider, make_source, monkeypatch):
         region="eu-west-1",
     )
 
-    def source_of(profile, notebook, policy):
+    def source_of(profile, notebook, policy, way_back):
         chosen = {
             "no_browser": bool(profile.no_browser),
             "use_device_code": bool(profile.use_device_code),
             "token_prompt": bool(profile.token_prompt),
             "allowed": policy.allowed_sign_in,
+            "way_back": way_back,
         }
         source = make_source(**(chosen | made.options))
         made.sources.append(source)

@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 import boto3
 import pytest
 
-from jupyter_federation.errors import LoginFailedError, LoginRequiredError
+from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.receiver import Receiver
@@ -152,18 +152,12 @@ def test_a_mailbox_that_takes_no_marker_gives_way_to_paste(elsewhere, person, ma
     assert 1 == len(person.questions)
 
 
-def test_without_a_person_it_does_not_begin(elsewhere, person, provider):
-    """Nobody would open the address."""
-    person.reaches_somebody = False
-    with pytest.raises(LoginRequiredError, match="nobody can be asked here"):
-        elsewhere.federate(prompt=person)
-    assert [] == provider.calls
-
-
 def test_denied_is_a_sentence_with_another_way(elsewhere, person, mailbox):
     """access_denied, and what can be chosen instead."""
     person.user = ""
-    with pytest.raises(LoginFailedError, match=r"cancelled or denied \(access_denied\).*%federate --no-browser"):
+    with pytest.raises(
+        LoginFailedError, match=r"cancelled or denied \(access_denied\).*%federate research --no-browser"
+    ):
         elsewhere.federate(prompt=person)
     assert [".server"] == left_in(mailbox)
 
@@ -184,9 +178,10 @@ def test_another_state_is_not_delivered_and_the_wait_goes_on(elsewhere, person):
 def test_nobody_comes_back(make_source, person, mailbox):
     """The wait shows life and ends; what comes later is not taken."""
     sign_in = make_source()._client.begin()
-    with pytest.raises(LoginFailedError, match=rf"Nobody came back from .* within 2 s.*{CALLBACK}"):
-        CallbackRung(mailbox, patience=timedelta(seconds=2.05)).climb(sign_in, person)
-    assert (2, [".server"]) == (len(person.waits), left_in(mailbox))
+    with pytest.raises(LoginFailedError, match=rf"Nobody came back from .* within 3 s.*{CALLBACK}"):
+        CallbackRung(mailbox, patience=timedelta(seconds=3)).climb(sign_in, person)
+    assert person.waits
+    assert [".server"] == left_in(mailbox)
     late = person.redirect_of(address_in(person.shown[0][0]))
     assert not mailbox.deliver(query_of(late))
 

@@ -87,7 +87,7 @@ def refreshed(provider, status=200):
 
 
 def refresh_token(kernel):
-    return str.__str__(kernel.sources[-1]._held.refresh_token)
+    return str.__str__(kernel.sources[-1]._grant.held.refresh_token)
 
 
 def another(provider, certificates):

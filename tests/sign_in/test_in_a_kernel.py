@@ -31,7 +31,7 @@ WORK = """
 import boto3, re
 print(boto3.client("sts").get_caller_identity()["Arn"].rpartition(":")[2])
 from jupyter_federation import calls
-held = calls._kernel._current.session._source._held
+held = calls._kernel._current.session._source._grant.held
 print([name for name in ("refresh_token", "token") if str.__str__(getattr(held, name, "") or "-" if name != "token"
        else held.token.raw) in log.getvalue()])
 """

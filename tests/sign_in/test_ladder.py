@@ -10,7 +10,13 @@ import pytest
 from openid_clients import both
 
 from jupyter_federation.demo.loopback import Fault, Response
-from jupyter_federation.errors import ConfigurationError, InvalidTokenError, LoginFailedError, LoginRequiredError
+from jupyter_federation.errors import (
+    ConfigurationError,
+    InvalidTokenError,
+    LoginFailedError,
+    LoginRequiredError,
+    SourceUnavailableError,
+)
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
@@ -89,8 +95,7 @@ def test_taken_ports_lead_to_the_next_rung_with_the_reason(kernel, person, provi
         assert "valid" == kernel.federate(prompt=person).credentials
     text, html = person.shown[0]
     assert text.count(f"cannot come to port {one.port} or {two.port} of 127.0.0.1: they are taken") == 2
-    assert "often another notebook that waits for a sign-in" in html
-    assert "--redirect-port PORT" in text
+    assert "often by another notebook that waits for a sign-in" in html
     assert "The code is " in text
     assert [] == person.questions == person.redirects
 
@@ -117,7 +122,8 @@ def test_what_listens_beside_the_kernel_is_nothing_to_a_browser_elsewhere(kernel
 def test_without_a_port_to_be_had_it_is_said_so():
     """No number is to blame then."""
     assert "Nothing can listen on 127.0.0.1" in str(taken(()))
-    assert "port 80 of 127.0.0.1: it is taken, or not to be had" in str(taken((80,)))
+    assert "port 80 of 127.0.0.1: it is taken, " in str(taken((80,)))
+    assert "--redirect-port PORT" in str(taken((80,)))
 
 
 def test_of_several_ports_the_first_that_is_free_is_taken(kernel, person):
@@ -135,11 +141,27 @@ def test_the_policy_decides_which_rungs_exist(kernel, person):
     kernel.options = {"allowed": ("browser",), "allowed_by": "/etc/jupyter/policy.json"}
     with pytest.raises(ConfigurationError, match=r"by browser alone \(/etc/jupyter/policy.json\)"):
         kernel.federate(prompt=person, use_device_code=True)
-    with pytest.raises(ConfigurationError, match=r"paste or device-code or token.*Leave --no-browser"):
+    with pytest.raises(ConfigurationError, match=r"what was asked for is paste.*Leave --no-browser"):
         kernel.federate(prompt=person, no_browser=True)
-    with pytest.raises(ConfigurationError, match="what is left here is token"):
+    with pytest.raises(ConfigurationError, match="what was asked for is token"):
         kernel.federate(prompt=person, token_prompt=True)
     assert "valid" == kernel.federate(prompt=person).credentials
+
+
+@pytest.mark.parametrize("asked", ["no_browser", "use_device_code"])
+def test_a_way_that_is_not_allowed_is_not_swapped_for_another(kernel, person, provider, asked):
+    """Asked for a code, nobody is shown a field for a token."""
+    kernel.options = {"allowed": ("browser", "token")}
+    with pytest.raises(ConfigurationError, match="by browser or token alone"):
+        kernel.federate(prompt=person, **{asked: True})
+    assert [] == person.shown == provider.calls
+
+
+def test_a_policy_that_allows_nothing_says_so(kernel, person):
+    """As a sentence."""
+    kernel.options = {"allowed": (), "allowed_by": "/etc/jupyter/policy.json"}
+    with pytest.raises(ConfigurationError, match=r"allows no way of signing in \(/etc/jupyter/policy.json\)"):
+        kernel.federate(prompt=person)
 
 
 FAILING = {  # how it was tried, what the policy allows, and what is offered next
@@ -159,10 +181,70 @@ def test_a_rung_that_fails_offers_the_next_that_is_allowed(kernel, person, provi
     """As a line that can be typed, with the profile's name in it; the last has nothing to offer."""
     manner, allowed, offered = FAILING[way]
     provider.device_interval, person.user, person.brings = 1, "", " "
-    kernel.options = {"allowed": allowed, "line": "%federate research"}
+    kernel.options = {"allowed": allowed}
     with pytest.raises(LoginFailedError, match="access_denied" if way != "token" else "No token was pasted") as failed:
         kernel.federate(prompt=person, **manner)
     assert failed.value.fix.partition(" Or another way: ")[2] == (offered or "")
+
+
+WAYS_BACK = {
+    "%federate research": "%federate research --no-browser",
+    "your %federate line": "your %federate line with --no-browser",
+    "jf.session('prod')": None,
+}
+
+
+@both
+@pytest.mark.parametrize("way_back", WAYS_BACK)
+def test_what_to_run_is_what_leads_back_to_this_identity(make_source, person, provider, way_back):
+    """In the offer, in a failure, after a refusal: a bare %federate would sign in to the default profile."""
+    instead, source = WAYS_BACK[way_back], make_source(way_back=way_back)
+    source.login(person)
+    assert (instead is None) == ("--no-browser" not in person.shown[0][0])
+    assert instead is None or f"cancel the sign-in and run {instead}." in person.shown[0][0]
+    provider.revoke_all()
+    with pytest.raises(LoginRequiredError) as ended:
+        source._renew(source._grant)
+    assert f"Run {way_back} to sign in again." == ended.value.fix
+    person.user = ""
+    with pytest.raises(LoginFailedError) as denied:
+        source.login(person)
+    other = "" if instead is None else f" Or another way: {instead}."
+    assert denied.value.fix.endswith(f"Run {way_back} to try again.{other}")
+    source.forget()
+    with pytest.raises(LoginRequiredError) as nobody:
+        source.token()
+    said = " ".join(map(str, (ended.value, denied.value, nobody.value)))
+    assert "%federate" not in said.replace(instead or way_back, "").replace(way_back, "")
+
+
+def test_another_identity_s_failure_leads_back_to_it(kernel, person):
+    """Not to the notebook's own, which would be replaced."""
+    person.user = ""
+    with pytest.raises(LoginFailedError, match=r"Run jf\.session\('research'\) to try again\.$"):
+        kernel.session("research", prompt=person)
+
+
+def test_a_browser_that_does_not_open_is_said(kernel, person):
+    """The address was there before, and the person opens it themselves."""
+    person.opens = False
+
+    def read(text):
+        if "No browser could be opened" in text:
+            person.opens = True
+            person.open(person.offers[-1].address)
+
+    person.read = read
+    assert "valid" == kernel.federate(prompt=person).credentials
+    assert "A browser window opens on this machine." in person.shown[0][0]
+    assert person.offers[0].address == person.offers[1].address
+
+
+def test_an_answer_without_a_code_is_a_sentence(make_source, person):
+    """Pasted with everything else that belongs into it."""
+    person.amend = lambda query: {name: value for name, value in query.items() if name != "code"}
+    with pytest.raises(LoginFailedError, match="holds no code"):
+        make_source(no_browser=True).login(person)
 
 
 @both
@@ -176,7 +258,7 @@ def test_a_token_that_is_pasted_signs_in_at_the_profile_s_provider(kernel, perso
     assert ["Paste the token (it is neither shown nor saved): "] == person.questions
     assert ["nothing renews it" in line for line in str(status).splitlines()].count(True) == 1
     assert "gave no refresh token" not in str(status)
-    assert None is kernel.sources[0]._held.refresh_token
+    assert None is kernel.sources[0]._grant.held.refresh_token
     text, html = person.shown[0]
     assert all(said in text and said in html for said in (provider.issuer, "notebook", "Nothing renews it"))
     assert "<a " not in html
@@ -203,7 +285,7 @@ def test_a_token_that_is_pasted_gets_the_checks_of_any(make_source, person, prov
     with pytest.raises(InvalidTokenError, match=said) as refused:
         source.login(person)
     assert "gave" not in str(refused.value)
-    assert None is source._held
+    assert None is source._grant
 
 
 @both
@@ -334,6 +416,16 @@ def test_a_device_code_that_is_refused_is_a_failed_sign_in(make_source, person, 
     """access_denied, as the provider says it."""
     provider.device_interval, person.user = 1, ""
     with pytest.raises(LoginFailedError, match="access_denied"):
+        make_source(use_device_code=True).login(person)
+
+
+@both
+@pytest.mark.parametrize("status", [400, 503])
+def test_a_provider_that_is_down_is_no_client_to_be_allowed(make_source, person, provider, status):
+    """At the device endpoint as anywhere: it passes by itself."""
+    fault = Response(status=status, body=b'{"error": "temporarily_unavailable"}')
+    provider.inject("device_authorization", Fault(response=fault))
+    with pytest.raises(SourceUnavailableError):
         make_source(use_device_code=True).login(person)
 
 

@@ -196,7 +196,7 @@ def test_a_refresh_token_that_is_revoked_at_any_moment(scene, tokens, keys, seed
         assert status.sign_in_expires_at > datetime.now(timezone.utc)
         last = scene.exchanges
         assert 2 == len(last)
-        assert last[-1].parameters["WebIdentityToken"] == str.__str__(scene.kernel.sources[0]._held.token.raw)
+        assert last[-1].parameters["WebIdentityToken"] == str.__str__(scene.kernel.sources[0]._grant.held.token.raw)
         left = status.credentials_expire_at - datetime.now(timezone.utc)
         assert left > timedelta(seconds=keys - 2 - LATE)  # whole ones, and not the rest of those before
         time.sleep(left.total_seconds() - 0.5)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time
 import webbrowser
 
 import pytest
@@ -83,6 +86,20 @@ def test_a_provider_that_is_down_keeps_nobody_signed_in_here(kernel, person, pro
     status = jf.clear(sign_out=True)
     assert "none" == status.credentials
     assert "No refresh token was revoked." in str(status)
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signals")
+def test_an_interrupt_ends_a_sign_out_that_the_provider_drags_out(kernel, person, provider):
+    """At once; here, nobody is signed in any longer."""
+    kernel.federate(prompt=person)
+    provider.inject("revoke", Fault.hang())
+    threading.Timer(0.5, signal.pthread_kill, (threading.main_thread().ident, signal.SIGINT)).start()
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        kernel.clear(sign_out=True, prompt=person)
+    assert time.monotonic() - began < 3
+    assert "none" == kernel.status().credentials
+    assert None is kernel.sources[0]._grant
 
 
 def test_the_provider_s_own_session_makes_the_next_sign_in_one_click(kernel, person, provider):

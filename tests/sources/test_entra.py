@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -73,7 +74,7 @@ def json_fault(status=400, headers=None, **document):
 
 def renewed(source):
     """A renewal's tokens, with the refresh token that is held."""
-    return source._client.refresh(source._held.refresh_token)
+    return source._client.refresh(source._grant.held.refresh_token)
 
 
 @entra
@@ -92,6 +93,18 @@ def test_the_request_is_a_native_client_s(make, person, provider):
     assert "client_secret" not in redeemed.parameters
     assert "Authorization" not in redeemed.request.headers
     assert 1 == provider.count("discovery")
+
+
+@entra
+def test_a_seed_of_the_notebook_decides_nothing(make, provider):
+    """State, nonce and verifier are the system's randomness, the state 256 bits of it."""
+    queries = []
+    for _ in range(2):
+        random.seed(0)
+        address = make()._client.begin().address("http://localhost:1")
+        queries.append(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query)))
+    assert all(queries[0][name] != queries[1][name] for name in ("state", "nonce", "code_challenge"))
+    assert 43 == len(queries[0]["state"])
 
 
 @entra
@@ -126,7 +139,6 @@ ISSUERS = {
     "another host": (f"https://evil.example/{TENANT}/v2.0", "calls itself https://evil.example"),
     "v1.0": (f"https://sts.windows.net/{TENANT}/", "calls itself https://sts.windows.net"),
     "no tenant": ("{url}/contoso/v2.0", "which is not how Entra names it"),
-    "nobody": (None, "calls itself None"),
 }
 
 
@@ -158,6 +170,9 @@ def test_a_tenant_that_is_not_there_is_a_setting_s_fault(make, person, provider)
     unknown = json_fault(error="invalid_tenant", error_description="AADSTS90002: Tenant 'x' not found.")
     provider.inject("discovery", unknown)
     with pytest.raises(ConfigurationError, match=r"there is no such tenant, AADSTS90002.*Check `tenant`"):
+        make().login(person)
+    provider.inject("discovery", json_fault(200, issuer=None))
+    with pytest.raises(SourceUnavailableError, match=r"discovery document at .*names no issuer. Check `tenant`"):
         make().login(person)
     provider.inject("discovery", json_fault(429, error="too_many_requests"))
     with pytest.raises(SourceUnavailableError, match="too_many_requests"):
@@ -203,7 +218,7 @@ def test_msal_alone_would_not_be_back(make, person, provider, monkeypatch, case)
     before = provider.count("token")
     for _ in range(2):
         try:
-            answer = application.acquire_token_by_refresh_token(source._held.refresh_token, ["email"])
+            answer = application.acquire_token_by_refresh_token(source._grant.held.refresh_token, ["email"])
         except Exception as error:  # noqa: BLE001 - of several kinds, with msal's versions
             answer = {"error": str(error)}
         assert "error" in answer
@@ -325,7 +340,7 @@ def test_a_renewal_that_is_refused_says_why(make, person, provider, code):
     source.login(person)
     provider.inject("token", json_fault(error="invalid_grant", error_description=f"AADSTS{code}: no more. {TRACE}"))
     with pytest.raises(LoginRequiredError, match=rf"AADSTS{code}.*Run %federate to sign in again"):
-        source._renew(source._held)
+        source._renew(source._grant)
     assert source.last_token()
     with pytest.raises(LoginRequiredError):
         source.token()
@@ -354,7 +369,7 @@ def test_signing_out_revokes_nothing_and_names_the_page(make, person, provider):
     """Entra has no way to end a refresh token; the browser's session ends on its page."""
     source = make()
     source.login(person)
-    ended = source.sign_out()
+    ended = source.sign_out()()
     assert (False, f"{provider.issuer}/end_session?client_id=notebook") == (ended.revoked, ended.end_session_url)
     assert 0 == provider.count("revoke")
 
@@ -482,8 +497,8 @@ def test_a_secret_that_is_not_there_is_a_setting_s_fault(tmp_path, monkeypatch):
     monkeypatch.delenv("ENTRA_SECRET", raising=False)
     with pytest.raises(ConfigurationError, match=r"ENTRA_SECRET \(`client_secret_env`\) is not set"):
         ClientSecret(variable="ENTRA_SECRET").read()
-    empty, binary = tmp_path / "empty", tmp_path / "binary"
-    for path, content in ((empty, b" \n"), (binary, b"\xff\xfe\x00")):
+    empty, binary, long = (tmp_path / name for name in ("empty", "binary", "long"))
+    for path, content in ((empty, b" \n"), (binary, b"\xff\xfe\x00"), (long, b"x" * 4097)):
         path.touch(0o600)
         path.write_bytes(content)
     for file, problem in (
@@ -491,6 +506,7 @@ def test_a_secret_that_is_not_there_is_a_setting_s_fault(tmp_path, monkeypatch):
         (tmp_path, "is not a regular file"),
         (empty, "is empty"),
         (binary, "is not UTF-8"),
+        (long, "holds more than 4096 bytes"),
         ("~nobody-of-that-name/secret", "cannot be read"),
     ):
         with pytest.raises(ConfigurationError, match=problem):

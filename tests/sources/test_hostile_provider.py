@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 import tracemalloc
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -134,10 +135,11 @@ def test_a_renewal_that_never_ends_lets_the_next_one_begin(server, source, perso
     source.login(person)
     server.inject("token", Fault.hang())
     monkeypatch.setattr(connection, "_DEADLINE", 0.3)
-    source._held = source._replace(source._held, received_at=source._held.received_at - timedelta(hours=2))
+    held = source._grant.held
+    source._grant.held = replace(held, received_at=held.received_at - timedelta(hours=2))
     with pytest.raises(SourceUnavailableError, match="does not answer in time"):
         source.token()
-    assert not source._renewing.locked()
+    assert not source._grant.renewing.locked()
     monkeypatch.undo()
     monkeypatch.setenv("PLANTED_SECRET", CLIENT_SECRET)
     assert source.token().subject

@@ -1,0 +1,25 @@
+"""Which addresses a browser may be sent to, and which of them are this machine's."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import urlsplit
+
+_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
+
+
+def is_loopback(address: str) -> bool:
+    """Whether an address is one of this machine."""
+    return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
+
+
+def is_safe(address: object) -> bool:
+    """Whether it is an https address, or an http one of this machine, in RFC 3986's characters and no others."""
+    if not isinstance(address, str) or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", address):
+        return False
+    try:
+        parts = urlsplit(address)
+        host = parts.hostname
+    except ValueError:
+        return False
+    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address)))
