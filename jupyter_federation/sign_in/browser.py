@@ -13,7 +13,7 @@ from typing import TypeVar
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.receiver import Receiver
-from jupyter_federation.sign_in.rung import PATIENCE, SignIn
+from jupyter_federation.sign_in.rung import PATIENCE, SignIn, query_of
 from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
@@ -65,6 +65,7 @@ class BrowserRung:
         """See `Rung.climb`."""
         with Receiver(self._ports) as receiver:
             address = sign_in.address(sign_in.loopback(receiver.port))
+            receiver.expect(query_of(address)["state"])
             steps: tuple[str, ...] = ("A browser window opens on this machine. If it does not, open this:",)
             if self._instead is not None:
                 steps += (f"Where that browser is not yours, cancel the sign-in and run {self._instead}.",)

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hmac
+import os
 import queue
 import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Sequence
+import weakref
+from collections.abc import Callable, Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import OutOfReachError, query_of
 
 if TYPE_CHECKING:
@@ -30,7 +34,10 @@ _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Back to 
 
 
 class Receiver:
-    """Listens on 127.0.0.1 from its construction until it is closed, and takes one answer.
+    """Listens on 127.0.0.1 from its construction until it is closed, and takes the answer that it was told to expect.
+
+    Anybody on this machine, and every page in its browsers, can send it something: what does not bring the right state
+    is not found, and the wait goes on.
 
     Tries ``ports`` in order, or takes any free port where there are none.  Raises OutOfReachError where all are taken.
     Each connection has a thread and a time limit, so a silent one keeps nobody waiting.
@@ -40,7 +47,12 @@ class Receiver:
         self._server = _listen(ports)
         self.port: int = self._server.server_address[1]
         self._closing = False
+        _open.add(self._server)
         self._thread = threading.Thread(target=self._serve, name="jupyter-federation-receiver", daemon=True)
+
+    def expect(self, state: str) -> None:
+        """Take the answer to ``state`` from now on, and no other."""
+        self._server.state = Secret(state)
 
     def wait(self, seconds: float, waiting: Callable[[float], None]) -> dict[str, str] | None:
         """The query of the redirect, masked; None where none came in time.  ``waiting(passed)`` is called each second.
@@ -88,12 +100,20 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
     timeout = 0.05  # seconds, of handle_request()
     daemon_threads = True
     block_on_close = False
+    request_queue_size = 128  # of connections that are not taken yet: with the five by default, a few idle ones fill it
     allow_reuse_address = sys.platform != "win32"  # there it would let another process listen beside us
 
     def __init__(self, port: int) -> None:
         self.answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
+        self.state: str | None = None
         self._connections: set[socket.socket] = set()
         super().__init__((HOST, port), _Handler)
+
+    def awaits(self, answer: Mapping[str, str]) -> bool:
+        """Whether it brings a code or an error, with the state that is expected."""
+        if self.state is None or "state" not in answer or not ("code" in answer or "error" in answer):
+            return False
+        return hmac.compare_digest(answer["state"].encode("utf-8", "replace"), self.state.encode())
 
     def server_bind(self) -> None:
         socketserver.TCPServer.server_bind(self)  # HTTPServer's asks DNS for the name of 127.0.0.1
@@ -119,7 +139,7 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """Takes ``GET /?state=…`` with a code or an error; everything else is not found."""
+    """Takes a browser's ``GET /?state=…`` with a code or an error; everything else is not found."""
 
     server: _Server
     timeout = _PATIENCE
@@ -129,9 +149,12 @@ class _Handler(BaseHTTPRequestHandler):
         answer = query_of(self.path)
         names, port = (HOST, "localhost"), self.server.server_port
         here = {f"{name}:{port}" for name in names} | (set(names) if port == _HTTP else set())
-        is_answer = address.path == "/" and "state" in answer and ("code" in answer or "error" in answer)
-        if not is_answer or self.headers.get("Host") not in here:  # another Host: a page that rebinds a name to us
-            self.send_error(404)
+        is_window = (
+            self.headers.get("Sec-Fetch-Dest", "document") == "document"
+        )  # no image, frame or script of a page's
+        is_ours = self.headers.get("Host") in here  # another: a page that rebinds a name to us
+        if not (address.path == "/" and is_window and is_ours and self.server.awaits(answer)):
+            self.send_error(404, explain="No sign-in waits for this: close the window, and finish the newest one.")
             return
         self.server.answers.put(answer)  # before the page: a browser that is gone has answered all the same
         self.send_response(200)
@@ -148,6 +171,19 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
         """Nothing: the request line holds the code."""
+
+
+_open: weakref.WeakSet[_Server] = weakref.WeakSet()
+
+
+def _forked() -> None:
+    """In a child: the port is the parent's, and free when the parent has done with it."""
+    for each in _open:
+        each.socket.close()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forked)
 
 
 def _listen(ports: Sequence[int]) -> _Server:

@@ -453,7 +453,6 @@ def test_a_renewal_that_brings_somebody_else_is_refused_and_keeps_the_rotated_to
 
 
 HOSTILE = {
-    "wrong state": (lambda query: query | {"state": "x" * 43}, "does not belong to this sign-in"),
     "an error": (lambda query: {**query, "error": "server_error"}, "refused the sign-in: server_error"),
     "another issuer": (lambda query: query | {"iss": "https://evil.example"}, "comes from https://evil.example"),
     "no issuer": (lambda query: {"code": query["code"], "state": query["state"]}, "comes from nobody"),
@@ -474,14 +473,21 @@ def test_a_hostile_answer_is_refused_and_nothing_listens(make, person, provider,
 
 
 @both
+def test_a_wrong_state_is_refused(make, person, provider):
+    """Where the person pastes the answer of another window: its code goes nowhere.  The receiver takes none such."""
+    person.amend = lambda query: query | {"state": "x" * 43}
+    source = make()
+    source._ladder = Ladder(Manner(no_browser=True))
+    with pytest.raises(LoginFailedError, match="does not belong to this sign-in"):
+        source.login(person)
+    assert 0 == tokens_asked(provider, "authorization_code")
+
+
+@both
 def test_a_code_of_another_login_is_refused(make, person, browser):
     """PKCE binds it to the verifier of the login that it came from."""
     elsewhere = Person(browser)
-    elsewhere.amend = lambda query: query | {"state": "x"}
-    source = make()
-    source._ladder._open_browser = elsewhere.open
-    with pytest.raises(LoginFailedError):
-        source.login(elsewhere)
+    elsewhere.redirect_of(make()._client.begin().address("http://127.0.0.1:9/"))
     code = urllib.parse.parse_qs(urllib.parse.urlsplit(elsewhere.redirects[0]).query)["code"][0]
     person.amend = lambda query: query | {"code": code}
     with pytest.raises(LoginFailedError, match="code_verifier does not fit"):
@@ -811,6 +817,7 @@ def test_an_answer_counts_though_the_browser_is_gone(monkeypatch):
 
     monkeypatch.setattr("jupyter_federation.sign_in.receiver._Handler.end_headers", reset)
     with Receiver() as receiver, socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+        receiver.expect("a")
         connection.sendall(f"GET /?state=a&code=b HTTP/1.1\r\nHost: 127.0.0.1:{receiver.port}\r\n\r\n".encode())
         assert {"state": "a", "code": "b"} == receiver.wait(2, lambda passed: None)
 
@@ -820,6 +827,7 @@ def test_port_80_is_left_out_by_browsers(monkeypatch, host):
     """Of the Host header, and of no other port's."""
     with Receiver() as receiver, socket.create_connection(("127.0.0.1", receiver.port)) as connection:
         receiver._server.server_port = 80  # as if it were: listening there takes a privilege
+        receiver.expect("a")
         connection.sendall(f"GET /?state=a&code=b HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
         assert receiver.wait(2, lambda passed: None)
 
@@ -841,12 +849,14 @@ def test_the_receiver_listens_on_127_0_0_1_alone():
         ("/", None),
         ("/?code=a", None),
         ("/?code=a&state=b", "evil.example"),
-        ("/?code=a&code=b&state=c", None),
+        ("/?code=a&code=c&state=b", None),
+        ("/?code=a&state=c", None),
     ],
 )
 def test_what_is_no_answer_is_not_found(target, host):
     """And the wait goes on; a Host that is not ours is a page that has bound its name to 127.0.0.1."""
     with Receiver() as receiver, socket.create_connection(("127.0.0.1", receiver.port)) as connection:
+        receiver.expect("b")
         name = host or f"127.0.0.1:{receiver.port}"
         connection.sendall(f"GET {target} HTTP/1.1\r\nHost: {name}\r\n\r\n".encode())
         assert b" 404 " in connection.recv(1000).split(b"\r\n")[0]
