@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 import threading
 import urllib.error
 import urllib.request
@@ -9,6 +11,14 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jupyter_federation.errors import LoginRequiredError
 from jupyter_federation.redaction import Secret
+
+
+def behind(page):
+    """Where a browser goes that opens ``page``: a file leads on, as its markup says."""
+    if not page.startswith("file:"):
+        return page
+    with urllib.request.urlopen(page) as file:
+        return html.unescape(re.search(r'content="0; url=([^"]+)"', file.read().decode())[1])
 
 
 class Person:
@@ -38,6 +48,7 @@ class Person:
         """What webbrowser.open does: return at once, and let the person go on."""
         if not self.opens:
             return False
+        address = behind(address)
         self.addresses.append(address)
         threading.Thread(target=self._sign_in, args=(address,), daemon=True).start()
         return True

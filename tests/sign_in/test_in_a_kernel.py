@@ -15,8 +15,11 @@ pytestmark = pytest.mark.slow
 
 # What BROWSER starts: a person who signs in as ada, with cookies and redirects.
 PERSON = textwrap.dedent("""
-    import sys, urllib.request
-    with urllib.request.urlopen(urllib.request.Request(sys.argv[1], data=b"user=ada"), timeout=10) as page:
+    import html, re, sys, urllib.request
+    page = urllib.request.urlopen(sys.argv[1]).read().decode()  # leads on to the provider
+    address = html.unescape(re.search(r'content="0; url=([^"]+)"', page)[1])
+    open(sys.argv[0] + ".argv", "w").write(" ".join(sys.argv))
+    with urllib.request.urlopen(urllib.request.Request(address, data=b"user=ada"), timeout=10) as page:
         open(sys.argv[0] + ".last", "w").write(page.geturl() + page.read().decode())
 """)
 SIGN_IN = """
@@ -80,13 +83,16 @@ def test_a_sign_in_by_the_browser_leaves_nothing_in_the_notebook(notebook, tmp_p
     monkeypatch.setenv("BROWSER", f"{sys.executable} {script} %s")
     saved, content = notebook(SIGN_IN, WORK)
     last = (tmp_path / "person.py.last").read_text()
+    argv = (tmp_path / "person.py.argv").read_text()  # which everybody on the machine can read
+    assert "file://" in argv
     assert "You can close this window" in last
     assert "assumed-role/Researcher/" in content.cells[1].outputs[0]["text"]
     assert "[]" in content.cells[1].outputs[0]["text"]
     parameters = [call.parameters for call in provider.calls]
     secrets = [each[name] for each in parameters for name in ("code", "code_verifier", "state") if name in each]
     assert len(secrets) >= 3
-    assert not [secret for secret in secrets if secret in saved]
+    assert not [secret for secret in secrets if secret in saved or secret in argv]
+    assert "code_challenge" not in argv
     assert "code_challenge" not in saved
 
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta, timezone
 import boto3
 import pytest
 from openid_clients import both
+from people import behind
 
 from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.errors import (
@@ -329,7 +330,7 @@ def test_an_interrupt_leaves_nothing_behind(kernel, person):
     listening = []
 
     def interrupt(address):
-        listening.append(address)
+        listening.append(behind(address))
         raise KeyboardInterrupt
 
     person.open = interrupt

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import trustme
 from openid_clients import TENANT, both, client_of
-from people import Person
+from people import Person, behind
 
 from jupyter_federation import assembly
 from jupyter_federation.config import Policy
@@ -769,7 +769,8 @@ def test_a_slow_half_open_connection_keeps_nobody_waiting(make, person):
     """A good reply beside it is taken at once, and afterwards neither is left."""
     slow = []
 
-    def open_both(address):
+    def open_both(page):
+        address = behind(page)
         redirect = urllib.parse.parse_qs(urllib.parse.urlsplit(address).query)["redirect_uri"][0]
         port = urllib.parse.urlsplit(redirect).port
         for beginning in (b"", b"GET /?code=x", b"GET / HTTP/1.1\r\nHost: x"):
