@@ -211,16 +211,23 @@ class Controls:
             return
 
         def clear() -> None:
+            rest = federation.begin_clear(sign_out=sign_out, prompt=PanelPrompt(lambda: None))
+            _start(_thread("sign-out", lambda: finish(rest)))  # asks the provider, for as long as that takes
+
+        def finish(rest: Callable[[], SessionStatus]) -> None:
             with contextlib.suppress(FederationError):  # signing out at the provider may fail; here it is cleared
-                result = federation.clear(sign_out=sign_out, prompt=PanelPrompt(lambda: None))
+                result = rest()
                 if not federation.status().is_federated:
                     self._cleared = result
+            self._tell("state")
 
-        self._start("clear", clear, then=lambda: self._tell("state"), pause=0)
-        # On a thread, because a lock over a delivery in progress may be in its way, and signing out asks the provider.
+        # On a thread, because a lock over a delivery in progress may be in its way.
         end = time.monotonic() + _CLEARED_WITHIN
-        while "clear" in self._busy and _holds(federation.status()) and time.monotonic() < end:
+        while _holds(federation.status()) and time.monotonic() < end:
+            self._start("clear", clear, then=lambda: self._tell("state"), pause=0)  # unless one is on its way
             time.sleep(0.001)
+        if _holds(federation.status()):
+            raise _RefusedError("The AWS session is not cleared yet, because it is being delivered. Look again.")
 
     def _begin_sign_in(self, profile: str | None, *, takes_answers: bool) -> None:
         if profile is not None and self._profiles and profile not in self._profiles:

@@ -9,7 +9,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -362,8 +362,24 @@ class Federation:
         browser's session there opens where ``prompt`` reaches somebody whose browser is on this machine.  Where nothing
         is signed in, nothing happens.
         """
+        return self.begin_clear(sign_out=sign_out, profile=profile, prompt=prompt)()
+
+    def begin_clear(
+        self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
+    ) -> Callable[[], SessionStatus]:
+        """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
         ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        ended = [None if end is None else end() for end in ends]  # an interrupt may end that: here, nobody is signed in
+        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
+
+    def _cleared(
+        self,
+        ends: Sequence[Callable[[], SignedOut] | None],
+        *,
+        sign_out: bool,
+        profile: str | None,
+        prompt: Prompt | None,
+    ) -> SessionStatus:
+        ended = [None if end is None else end() for end in ends]
         if not ended:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)

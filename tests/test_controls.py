@@ -30,6 +30,7 @@ class Scripted:
         self.lock = threading.Lock()
         self.cleared = 0
         self.sign_in = lambda prompt: None
+        self.sign_out = lambda: None
 
     def status(self):
         return self.now
@@ -42,11 +43,14 @@ class Scripted:
         self.sign_in(prompt)
         self.now = VALID
 
-    def clear(self, *, sign_out=False, prompt=None):
+    def clear(self):
+        return self.begin_clear()()
+
+    def begin_clear(self, *, sign_out=False, prompt=None):
         with self.lock:
             self.now = SessionStatus()
             self.cleared += 1
-        return SessionStatus(happened="Cleared.")
+        return lambda: (self.sign_out(), SessionStatus(happened="Cleared."))[1]
 
 
 @pytest.fixture
@@ -81,14 +85,28 @@ def test_a_clear_is_done_before_its_reply(controls, federation):
 
 
 def test_a_delivery_that_hangs_holds_no_reply_up(controls, federation):
-    """The AWS files may lie on a network: the reply comes within a second, and the clear when it can."""
+    """The AWS files may lie on a network: the reply comes within a second and says so, and the clear when it can."""
     federation.now = VALID
     with federation.lock:
         began = time.monotonic()
-        assert ask(controls, "clear", sign_out=False)["ok"]
-        assert ask(controls, "clear", sign_out=False)["ok"]
+        for _ in range(2):
+            reply = ask(controls, "clear", sign_out=False)
+            assert (False, True) == (reply["ok"], reply["state"]["status"]["is_federated"])
+            assert "not cleared yet" in reply["error"]
         assert time.monotonic() - began < 2
     within(2, lambda: federation.cleared == 1, lambda: federation.cleared)
+
+
+def test_a_provider_that_does_not_answer_keeps_no_later_clear_from_its_work(controls, federation):
+    """Signing out there goes on, and who signs in meanwhile is cleared all the same."""
+    answered = threading.Event()
+    federation.sign_out = lambda: answered.wait(5)
+    for number in (1, 2):
+        federation.now = VALID
+        reply = ask(controls, "clear", sign_out=True)
+        assert (True, False) == (reply["ok"], reply["state"]["status"]["is_federated"])
+        within(2, lambda n=number: n == federation.cleared, lambda: federation.cleared)
+    answered.set()
 
 
 def test_a_fault_is_told_by_its_type(controls, federation):
