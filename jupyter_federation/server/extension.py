@@ -1,4 +1,4 @@
-"""The extension itself: its two addresses, and the entry by which kernels find them."""
+"""The extension itself: its address, and the entry by which kernels find them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from traitlets import Unicode
 
 from jupyter_federation.errors import FederationError
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
-from jupyter_federation.server.handlers import CallbackHandler, ProtocolHandler
+from jupyter_federation.server.handlers import CallbackHandler
 
 if TYPE_CHECKING:
     from jupyter_server.serverapp import ServerApp
@@ -61,12 +61,9 @@ class SignInCallback(ExtensionApp):
             kernels.untracked_message_types = [*kernels.untracked_message_types, *CONTROL_MESSAGES]
 
     def initialize_handlers(self) -> None:
-        """Register the two addresses and, once the port is known, announce them."""
+        """Register the address and, once the port is known, announce it."""
         self._mailbox = Mailbox.default()
-        self.handlers += [
-            (rf"/{CALLBACK}", CallbackHandler, {"mailbox": self._mailbox}),
-            (r"/jupyter-federation/?", ProtocolHandler),
-        ]
+        self.handlers.append((rf"/{CALLBACK}", CallbackHandler, {"mailbox": self._mailbox}))
         self._name, self._since = secrets.token_hex(8), time.time()
         os.environ[SERVER_VARIABLE] = str(self._mailbox.directory / f"{self._name}.server")  # for kernels to come
         self._renewal = PeriodicCallback(self._announce, ANNOUNCED_EVERY)

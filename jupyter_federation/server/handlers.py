@@ -1,4 +1,4 @@
-"""The callback page, and the address by which one sees that it is there."""
+"""The callback page."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_server.auth.decorator import authorized
-from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.base.handlers import JupyterHandler
 from tornado import web
 from tornado.httputil import url_concat
 
 from jupyter_federation.errors import ConfigurationError, FederationError
-from jupyter_federation.mailbox import PROTOCOL, Mailbox
+from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.redaction import Secret
 
 _STYLE = "body{font:1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem}"
@@ -101,7 +101,7 @@ class CallbackHandler(JupyterHandler):
             self._show(
                 404,
                 "No notebook waits for this sign-in",
-                "It was interrupted, took too long or was completed before. Run %federate in the notebook again.",
+                "It was interrupted, took too long or was completed before. Sign in in the notebook again.",
             )
         elif "error" in parameters:
             reason = parameters.get("error_description") or parameters["error"]
@@ -117,7 +117,7 @@ class CallbackHandler(JupyterHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A page of this one's kind: tornado's message may quote the query."""
         del kwargs
-        self._show(status_code, "This is not the way back from a sign-in", "Run %federate in the notebook again.")
+        self._show(status_code, "This is not the way back from a sign-in", "Sign in in the notebook again.")
 
     def log_exception(
         self,
@@ -131,13 +131,3 @@ class CallbackHandler(JupyterHandler):
         else:
             place = "".join(traceback.format_tb(tb))
             self.log.error("The sign-in callback failed with %s:\n%s", typ.__name__ if typ else None, place)
-
-
-class ProtocolHandler(APIHandler):
-    """``GET <base_url>/jupyter-federation/``: which protocol the callback speaks, as JSON."""
-
-    @web.authenticated
-    @authorized(action="execute", resource="kernels")
-    async def get(self) -> None:
-        """``{"protocol": 1}``."""
-        self.finish({"protocol": PROTOCOL})

@@ -95,7 +95,7 @@ def test_a_cross_origin_post_is_refused(server, waiting, state):
         "Cookie": cookie,
         "Content-Type": "application/x-www-form-urlencoded",
     }
-    assert 200 == server.request("GET", "jupyter-federation/", login=False, Cookie=cookie).status  # it is a login
+    assert 200 == server.request("GET", "api/kernels", login=False, Cookie=cookie).status  # it is a login
     answer = server.callback("POST", login=False, headers=headers, body=f"code={CODE}&state={state}")
     assert answer.status in {403, 404, 405}
     assert "Access-Control-Allow-Origin" not in answer.headers
@@ -140,13 +140,6 @@ def test_a_kernel_of_another_version_is_said_on_the_page(server, waiting, state)
     waiting.pending.write_text(waiting.pending.read_text().replace('"protocol": 1', '"protocol": 2'))
     answer = server.callback(code=CODE, state=state)
     assert (409, True) == (answer.status, "The kernel that waits has a version" in answer.text)
-
-
-def test_the_protocol_is_said_to_who_is_logged_in(server):
-    """JSON for one who asks whether the callback is there; 403 without a login."""
-    answer = server.request("GET", "jupyter-federation/")
-    assert (200, {"protocol": 1}) == (answer.status, json.loads(answer.text))
-    assert 403 == server.request("GET", "jupyter-federation/", login=False).status
 
 
 def test_the_log_holds_neither_code_nor_state(start_server, state):
