@@ -98,6 +98,11 @@ def without_tokens(text: str) -> str:
     return _TOKEN.sub(MASK, text)
 
 
+def printable(text: str) -> str:
+    """``text`` of somebody else's on one line, without what moves a terminal's cursor or turns what is read."""
+    return "".join(c for c in " ".join(text.split()) if c.isprintable())
+
+
 class _WireFilter(logging.Filter):
     """Keeps what botocore logs at DEBUG from showing a token or a key.
 

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 
 from jupyter_federation.errors import InvalidTokenError, LoginRequiredError
 from jupyter_federation.offer import Offer
-from jupyter_federation.redaction import Secret
+from jupyter_federation.redaction import Secret, printable
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far in this machine's future a token may have been issued before the clock is called wrong."""
@@ -73,6 +73,11 @@ class IdToken:
         if not _JWT_SHAPE.fullmatch(text):
             return cls(raw=text)
         claims = _claims(text)
+        if printable(str(claims.get("iss", ""))) != str(claims.get("iss", "")):
+            raise InvalidTokenError(
+                "The token's issuer (iss) holds characters that no address has.",
+                fix="Use the provider's ID token (id_token) as it was issued.",
+            )
         audience = claims.get("aud")
         audiences = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
         return cls(
@@ -93,12 +98,12 @@ class IdToken:
 
     @property
     def name(self) -> str | None:
-        """What the person calls themselves: the first of e-mail, user name, name and subject that is there."""
+        """What the person calls themselves: the first of e-mail, user name, name and subject that can be shown."""
         for claim in ("email", "preferred_username", "upn", "cognito:username", "name", "sub"):
             value = self.claims.get(claim)
-            if isinstance(value, str) and value:
-                return value
-        return self.subject
+            if isinstance(value, str) and (name := printable(value)):
+                return name
+        return None if self.subject is None else printable(self.subject)
 
     def check_time(self, now: datetime) -> None:
         """Raise InvalidTokenError if the token has expired by ``now`` (no leeway), or was issued in its future."""

@@ -13,8 +13,12 @@ def is_loopback(address: str) -> bool:
     return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
 
 
-def is_safe(address: object) -> bool:
-    """Whether it is an https address, or an http one of this machine, in RFC 3986's characters and no others."""
+def is_safe(address: object, issuer: str) -> bool:
+    """Whether ``issuer`` may send somebody there: to an https address, in RFC 3986's characters and no others.
+
+    Without a user or a password in it, behind which another host hides; and to an http address of this machine only
+    where the issuer is on it, or any provider could have this machine's own services called.
+    """
     if not isinstance(address, str) or not re.fullmatch(r"[!#-;=?-\[\]_a-z~]+", address):
         return False
     try:
@@ -22,4 +26,6 @@ def is_safe(address: object) -> bool:
         host = parts.hostname
     except ValueError:
         return False
-    return bool(host) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address)))
+    if not host or "@" in parts.netloc:
+        return False
+    return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address) and is_loopback(issuer))

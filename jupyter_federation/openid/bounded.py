@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import io
+import json
 import socket
 import zlib
 from typing import Any
+from urllib.parse import parse_qsl, quote
 
 from requests import PreparedRequest, Response, exceptions
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from jupyter_federation.redaction import MASK
+
 LARGEST = 1_000_000  # bytes of an answer, unpacked
 _AT_ONCE = 16_384  # bytes
+_SECRETS = {"code", "code_verifier", "client_secret", "client_assertion", "device_code", "refresh_token", "token"}
 
 
 class Bounded(HTTPAdapter):
@@ -56,6 +62,7 @@ class Bounded(HTTPAdapter):
         answer = super().send(request, *args, **options)
         try:
             content = _unpacked(_read(answer.raw), answer.headers.get("Content-Encoding", ""))
+            content = _without(_sent(request), content)
         except ReadTimeoutError:
             raise exceptions.ReadTimeout(request=request) from None
         except HTTPError:
@@ -73,6 +80,30 @@ def _read(raw: Any) -> bytes:
         if len(content) > LARGEST:
             raise ValueError("too long")
     return bytes(content)
+
+
+def _sent(request: PreparedRequest) -> set[str]:
+    """What a request holds that must not be shown (RFC 6749, RFC 7009, RFC 7636, RFC 8628), as it may be repeated."""
+    body = request.body.decode() if isinstance(request.body, bytes) else str(request.body or "")
+    values = {value for name, value in parse_qsl(body) if name in _SECRETS}
+    kind, _, given = str(request.headers.get("Authorization", "")).partition(" ")
+    if kind == "Basic":
+        values.update(base64.b64decode(given).decode().split(":")[1:])
+    return {form for value in values if value for form in (value, quote(value, safe=""))}
+
+
+def _without(sent: set[str], content: bytes) -> bytes:
+    """An answer; of an error, the members without what was sent: some providers repeat what they refuse."""
+    try:
+        answer = json.loads(content)
+    except (ValueError, RecursionError):
+        return content
+    if not isinstance(answer, dict) or "error" not in answer:
+        return content
+    for name, said in answer.items():
+        for value in sent if isinstance(said, str) else ():
+            answer[name] = answer[name].replace(value, MASK)
+    return json.dumps(answer).encode()
 
 
 def _unpacked(content: bytes, encoding: str) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from jupyter_federation.errors import LoginFailedError
-from jupyter_federation.redaction import Secret, without_tokens
+from jupyter_federation.redaction import Secret, printable, without_tokens
 from jupyter_federation.sign_in.rung import SignIn
 
 # What only a person can change: RFC 6749 (5.2), RFC 8628 (3.5), OpenID Connect Core 1.0 (3.1.2.6).  Anything else, as
@@ -120,4 +120,4 @@ def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
 
 def shown(text: str) -> str:
     """What a provider says, fit to be shown: one line, not long, without anything like a token."""
-    return without_tokens(" ".join(text.split()))[:200]
+    return without_tokens(printable(text))[:200]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.redaction import Secret, SecretBytes
+from jupyter_federation.redaction import Secret, SecretBytes, holds_a_token
 
 _LARGEST = 4096  # bytes
 
@@ -29,11 +30,23 @@ class ClientSecret:
             return _of_file(self.file)
         secret = Secret(os.environ.get(self.variable or "", "")).strip()
         if not secret:
+            name = self.variable or ""
+            if holds_a_token(name) or not re.fullmatch(r"[A-Za-z_]\w{0,63}", name):  # perhaps the secret: not repeated
+                raise ConfigurationError(
+                    "`client_secret_env` is not the name of an environment variable.",
+                    fix="Write the variable's name there, and the secret into the variable; if it was the secret that "
+                    "stood there, make a new one.",
+                )
             raise ConfigurationError(
-                f"The environment variable {self.variable} (`client_secret_env`) is not set here, or is empty.",
+                f"The environment variable {name} (`client_secret_env`) is not set here, or is empty.",
                 fix="Set it where the kernel is started, and restart the kernel.",
             )
         return secret
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open ``path``; of a FIFO, the opening alone would wait for a writer."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _of_file(file: str) -> str:
@@ -42,22 +55,25 @@ def _of_file(file: str) -> str:
     secret = Secret("")
     try:
         path = Path(file).expanduser()
-        if not path.is_file():
-            problem = "is not a regular file" if path.exists() else "does not exist"
+        with open(path, "rb", opener=_without_waiting) as opened:
+            found = os.fstat(opened.fileno())
+            mode = stat.S_IMODE(found.st_mode)
+            content = SecretBytes(opened.read(_LARGEST + 1)) if stat.S_ISREG(found.st_mode) else None
+        if content is None:
+            problem = "is not a regular file"
+        elif os.name == "posix" and found.st_uid not in {0, os.geteuid()}:
+            problem, fix = "belongs to another user", "Copy it to a file of your own, and name that."
+        elif os.name == "posix" and mode & 0o077:
+            problem, fix = f"can be read by others (its mode is {mode:o})", f"Make it yours alone: chmod 600 {path}"
+        elif len(content) > _LARGEST:
+            problem = f"holds more than {_LARGEST} bytes, which no secret does"
         else:
-            with path.open("rb") as opened:
-                mode = stat.S_IMODE(os.fstat(opened.fileno()).st_mode)
-                if os.name == "posix" and mode & 0o077:
-                    problem, fix = (
-                        f"can be read by others (its mode is {mode:o})",
-                        f"Make it yours alone: chmod 600 {path}",
-                    )
-                else:
-                    content = SecretBytes(opened.read(_LARGEST + 1))
-                    secret = Secret(content, "utf-8-sig").strip()
-                    problem = "" if secret else "is empty"
-                    if len(content) > _LARGEST:
-                        problem = f"holds more than {_LARGEST} bytes, which no secret does"
+            secret = Secret(content, "utf-8-sig").strip()
+            problem = "" if secret else "is empty"
+    except FileNotFoundError:
+        problem = "does not exist"
+    except IsADirectoryError:
+        problem = "is not a regular file"
     except UnicodeDecodeError:
         problem = "is not UTF-8 text"
     except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home for ~; ValueError: a NUL inside

@@ -16,13 +16,13 @@ def device_code(answer: Mapping[str, Any], issuer: str) -> DeviceCode:
     """What the person types, and where.  Raises OutOfReachError where the answer holds nothing of use."""
     address, complete = (answer.get(name) for name in ("verification_uri", "verification_uri_complete"))
     code, user_code = answer.get("device_code"), answer.get("user_code")
-    if not (is_safe(address) and isinstance(code, str) and isinstance(user_code, str)):
+    if not (is_safe(address, issuer) and isinstance(code, str) and isinstance(user_code, str)):
         raise OutOfReachError(f"{issuer} gives no usable device code.", fix="Choose another way.")
     return DeviceCode(
         code=Secret(code),
         user_code=shown(user_code),
         address=str(address),
-        complete_address=str(complete) if is_safe(complete) else None,
+        complete_address=str(complete) if is_safe(complete, issuer) else None,
         expires_at=datetime.now(timezone.utc) + timedelta(seconds=_seconds(answer.get("expires_in"), 600)),
         interval=timedelta(seconds=_seconds(answer.get("interval"), 5)),
     )

@@ -97,6 +97,6 @@ def _endpoint(document: Mapping[str, Any], name: str, connection: Connection) ->
     address = document.get(name)
     if address is None:
         return None
-    if not is_safe(address):
-        raise connection.unavailable(f"names an address that is not https as its {name}")
+    if not is_safe(address, connection.provider) or "#" in str(address):  # RFC 6749, section 3.1: no fragment
+        raise connection.unavailable(f"names an address that is not https, or not an endpoint's, as its {name}")
     return str(address)

@@ -14,6 +14,7 @@ from jupyter_federation.tokens import Prompt
 
 T = TypeVar("T")
 
+_LONGEST_INTERVAL = timedelta(minutes=1)  # or a short outage would cost the rest of the code's life
 _KEEP_IT = "Give the code to nobody."
 
 
@@ -45,12 +46,12 @@ class DeviceCodeRung:
         )
         prompt.show(offer)
         interval, passed = device.interval, 0.0
-        while datetime.now(timezone.utc) < device.expires_at:
-            passed = self._wait(interval, prompt, passed)
+        while (left := device.expires_at - datetime.now(timezone.utc)) > timedelta(0):
+            passed = self._wait(min(interval, left), prompt, passed)
             try:
                 answer = sign_in.poll(device)
             except SourceUnavailableError:  # RFC 8628, 3.5: after a connection timeout, back off and go on
-                interval *= 2
+                interval = min(interval * 2, _LONGEST_INTERVAL)
                 continue
             if not isinstance(answer, timedelta):
                 return answer

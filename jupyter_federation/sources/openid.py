@@ -224,7 +224,7 @@ class OpenIdSource(TokenSource):
         return grant
 
     def _renew(self, grant: _Grant) -> None:
-        """Get the ID token that the refresh token brings; a new refresh token is kept before anything else."""
+        """Get the ID token that the refresh token brings; a new refresh token is kept at once, if it is theirs."""
         held, failure = grant.held, None
         try:
             tokens = self._client.refresh(held.refresh_token or "")
@@ -237,10 +237,12 @@ class OpenIdSource(TokenSource):
                 )
             refusal = str(error)
         else:
-            grant.held = held = replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
+            foreign = tokens.id_token is not None and IdToken.parse(tokens.id_token).subject != held.token.subject
+            if not foreign:
+                grant.held = held = replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
             if tokens.id_token is not None:
                 token = checked(tokens, self._client, self._now())
-                if token.subject != held.token.subject:  # OpenID Connect Core 1.0, section 12.2
+                if foreign:  # OpenID Connect Core 1.0, section 12.2
                     raise InvalidTokenError(
                         f"{self._client.issuer} renewed the sign-in with somebody else's ID token.",
                         fix=f"Run %federate clear, then {self._way_back}; if it stays, tell your administrator.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -22,6 +23,7 @@ from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.receiver import taken
+from jupyter_federation.sign_in.rung import DeviceCode
 from jupyter_federation.tokens import IdToken
 
 LADDER = {
@@ -461,3 +463,45 @@ def test_the_markup_escapes_what_a_provider_says():
     assert 'href="https://x.example/?a=1&amp;b=2" target="_blank"' in offer.html
     assert "navigator.clipboard.writeText(this.dataset.code)" in offer.html
     assert 'data-code="A&#x27;B"' in offer.html
+
+
+class Unanswered:
+    """A provider that is away while a device code waits to be typed."""
+
+    issuer, client_id = "https://idp.example", "notebook"
+
+    def __init__(self, seconds, interval):
+        self.seconds, self.interval = seconds, interval
+
+    def device_code(self):
+        end = datetime.now(timezone.utc) + timedelta(seconds=self.seconds)
+        interval = timedelta(seconds=self.interval)
+        return DeviceCode(code="c", user_code="u", address=self.issuer, expires_at=end, interval=interval)
+
+    def poll(self, device_code):
+        raise SourceUnavailableError("Away.", fix="Wait.")
+
+
+def test_a_device_code_is_not_waited_for_beyond_its_end(person):
+    """However long the interval has become."""
+    person.type_code = lambda text: None
+    waited = []
+    with pytest.raises(LoginFailedError, match="before it expired"):
+        DeviceCodeRung(pause=lambda seconds: (waited.append(seconds), time.sleep(seconds))).climb(
+            Unanswered(0.3, 3600), person
+        )
+    assert sum(waited) < 1
+
+
+def test_an_outage_makes_nobody_wait_longer_than_a_minute_for_the_next_poll(person, monkeypatch):
+    """Doubled without end, a short one would cost the rest of the code's life."""
+    person.type_code = lambda text: None
+    polls, passed = [], []
+
+    class Answers(Unanswered):
+        def poll(self, device_code):
+            polls.append(sum(passed))
+            return "tokens" if len(polls) == 8 else super().poll(device_code)
+
+    assert "tokens" == DeviceCodeRung(pause=passed.append).climb(Answers(3600, 5), person)
+    assert 60 == round(max(after - before for before, after in itertools.pairwise(polls)))

@@ -8,6 +8,7 @@ import random
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.parse
 from types import SimpleNamespace
@@ -523,6 +524,45 @@ def test_a_secret_that_others_may_read_is_refused(tmp_path, mode):
     with pytest.raises(ConfigurationError, match=f"mode is {mode:o}.*chmod 600") as refused:
         ClientSecret(file=str(file)).read()
     assert "c0nfidential" not in refused.value.diagnostics()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="no FIFO")
+def test_a_fifo_in_the_secret_s_place_keeps_nobody_waiting(tmp_path):
+    """Whoever swaps it in, and whenever: it is asked what it is when it is open."""
+    os.mkfifo(tmp_path / "secret", 0o600)
+    problems = []
+
+    def read():
+        try:
+            ClientSecret(file=str(tmp_path / "secret")).read()
+        except ConfigurationError as error:
+            problems.append(str(error))
+
+    with pytest.MonkeyPatch.context() as swapped:
+        swapped.setattr("pathlib.Path.is_file", lambda path: True)
+        reading = threading.Thread(target=read, daemon=True)
+        reading.start()
+        reading.join(5)
+    assert "is not a regular file" in problems[0]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() != 0, reason="only root gives files away")
+def test_a_secret_of_another_user_s_is_refused(tmp_path):
+    """Its owner can change it at any time."""
+    file = tmp_path / "secret"
+    file.write_text("c0nfidential")
+    file.chmod(0o600)
+    os.chown(file, 65534, 65534)
+    with pytest.raises(ConfigurationError, match="belongs to another user"):
+        ClientSecret(file=str(file)).read()
+
+
+@pytest.mark.parametrize("mistake", ["Kq7~planted.secret-value", "x" * 80, "GOCSPX-planted", "AKIA" + "Z" * 16])
+def test_a_secret_in_the_variable_s_place_is_not_repeated(mistake):
+    """What is no name of a variable may be the secret itself."""
+    with pytest.raises(ConfigurationError, match="not the name of an environment variable") as refused:
+        ClientSecret(variable=mistake).read()
+    assert mistake not in refused.value.diagnostics()
 
 
 def test_an_application_is_made_without_asking_anybody(private_ca):

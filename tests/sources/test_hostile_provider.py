@@ -14,6 +14,7 @@ import traceback
 import tracemalloc
 from dataclasses import replace
 from datetime import timedelta
+from urllib.parse import quote
 
 import pytest
 from openid_clients import both, client_of
@@ -21,11 +22,12 @@ from people import Person
 
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.loopback import Fault, Response
-from jupyter_federation.errors import FederationError, LoginFailedError, SourceUnavailableError
+from jupyter_federation.errors import FederationError, InvalidTokenError, LoginFailedError, SourceUnavailableError
 from jupyter_federation.openid import connection
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
+from jupyter_federation.tokens import IdToken
 
 CLIENT_SECRET = "c0nfidential-planted-8f2e"
 SENT = ("code", "code_verifier", "refresh_token", "client_secret", "device_code")
@@ -220,3 +222,47 @@ def test_half_a_character_in_what_is_pasted_is_another_state(server, source, per
     source._ladder = Ladder(Manner(no_browser=True))
     with pytest.raises(LoginFailedError, match="does not belong to this sign-in"):
         source.login(person)
+
+
+ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202eevil\u2066 \ud800\x00\u200b"
+
+
+@both
+def test_what_a_provider_repeats_of_what_it_refuses_is_not_shown(server, source, person, monkeypatch):
+    """Some quote code and secret in their error_description, also encoded once more."""
+    genuine = server.answer
+
+    def answer(call):
+        if call.operation != "token":
+            return genuine(call)
+        said = " ".join([*sent(server), *(quote(value, safe="") for value in sent(server))])
+        body = json.dumps({"error": "invalid_grant", "error_description": f"No: {said}"}).encode()
+        return Response(status=400, body=body)
+
+    monkeypatch.setattr(server, "answer", answer)
+    with pytest.raises(LoginFailedError, match="invalid_grant") as caught:
+        source.login(person)
+    shown = caught.value.diagnostics()
+    assert "No: ***" in shown
+    assert not [value for value in sent(server) if value in shown or quote(value, safe="") in shown]
+
+
+@both
+def test_what_a_provider_says_moves_no_cursor_and_turns_no_text(server, source, person):
+    """Terminals obey escape sequences, and readers what is written from right to left."""
+    said = {"error": f"invalid_grant{ESCAPES}", "error_description": f"line{ESCAPES}\nline"}
+    server.inject("token", Fault(response=Response(status=400, body=json.dumps(said).encode())))
+    with pytest.raises(FederationError) as caught:
+        source.login(person)
+    assert str(caught.value).isprintable()
+    assert "owned" in str(caught.value)
+
+
+def test_a_name_in_a_token_moves_no_cursor(provider):
+    """It is shown as who is signed in; the claim itself is left as it is, because it is compared."""
+    claims = dict.fromkeys(("email", "name", "sub"), f"ada{ESCAPES}")
+    token = IdToken.parse(provider.id_token("ada", **claims))
+    assert "ada]0;owned[2Jevil" == token.name.strip()
+    assert f"ada{ESCAPES}" == token.subject
+    with pytest.raises(InvalidTokenError, match=r"issuer \(iss\)"):
+        IdToken.parse(provider.id_token("ada", iss=f"https://idp.example/{ESCAPES}"))

@@ -439,17 +439,16 @@ def test_an_id_token_that_is_not_ours_is_refused_at_sign_in(make, person, provid
 
 
 @both
-def test_a_renewal_that_brings_somebody_else_is_refused_and_keeps_the_rotated_token(
-    signed_in, clock, provider, monkeypatch
-):
-    """OpenID Connect Core 12.2; the next one goes on with the new refresh token."""
+def test_a_renewal_that_brings_somebody_else_is_refused_with_its_refresh_token(signed_in, clock, provider, monkeypatch):
+    """OpenID Connect Core 12.2; with that one, every later renewal would be somebody else's."""
+    before = str.__str__(signed_in._grant.held.refresh_token)
     clock.advance(minutes=31)
     genuine = provider.id_token
     monkeypatch.setattr(provider, "id_token", lambda user, **given: genuine("grace", **given))
     with pytest.raises(InvalidTokenError, match="somebody else"):
         signed_in.token()
-    monkeypatch.undo()
-    assert "ada@example.org" == signed_in.token().name
+    assert before == str.__str__(signed_in._grant.held.refresh_token)
+    assert "ada@example.org" == signed_in.last_token().name
 
 
 HOSTILE = {
@@ -757,12 +756,30 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(make, person, mon
         ("javascript:alert(1)", False),
         ('https://login.example.org/"onclick="x', False),
         ("https://", False),
+        ("https://login.example.org@evil.example/", False),
+        ("https://user:password@evil.example/", False),
         (None, False),
     ],
 )
 def test_only_https_and_this_machine_are_opened(address, safe):
     """What a discovery document names ends up in a browser and in markup."""
-    assert safe == is_safe(address)
+    assert safe == is_safe(address, "http://localhost:8080/realm")
+
+
+@pytest.mark.parametrize("issuer", ["https://login.example.org", "http://127.0.0.1.evil.example"])
+def test_a_provider_elsewhere_names_no_address_of_this_machine(issuer):
+    """It would have the kernel call what listens here, with a code or a secret."""
+    assert not is_safe("http://127.0.0.1:8888/api", issuer)
+    assert is_safe("https://login.example.org/token", issuer)
+
+
+def test_an_endpoint_has_no_fragment():
+    """RFC 6749, 3.1 and 3.2; the page for a device code may have one."""
+    document = {"issuer": "https://idp.example", "authorization_endpoint": "https://idp.example/#a"}
+    document["token_endpoint"] = "https://idp.example/t"
+    with pytest.raises(SourceUnavailableError, match="authorization_endpoint"):
+        Endpoints.read(document, Connection(provider="https://idp.example"))
+    assert is_safe("https://idp.example/#/device", "https://idp.example")
 
 
 def test_a_slow_half_open_connection_keeps_nobody_waiting(make, person):
