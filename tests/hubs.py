@@ -28,6 +28,21 @@ CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
 TAGS = "https://aws.amazon.com/tags"
 BUCKET = "laboratory"
 
+# A user's server ends when its standard input does: the hub's, which the tests hold.
+SERVER = """
+import os, signal, threading
+def watch():
+    while os.read(0, 1):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+threading.Thread(target=watch, daemon=True).start()
+from jupyterhub.singleuser import main
+main()
+"""
+# So do the hub and the proxy; what the tests leave behind when they are killed would otherwise run on for ever.
+HUB = SERVER.replace("singleuser", "app")
+PROXY_END = "process.stdin.resume(); process.stdin.on('end', () => process.exit())"
+
 
 class Hub:
     """One hub in ``folder``; ``extra`` is Python that ends its configuration.
@@ -92,7 +107,7 @@ c.GenericOAuthenticator.update({oauth!r})
 c.JupyterHub.spawner_class = "simple"
 c.SimpleLocalProcessSpawner.home_dir_template = {str(self.folder / "home")!r} + "/{{username}}"
 c.Spawner.environment = {environment!r}
-c.Spawner.cmd = {[sys.executable, "-m", "jupyterhub.singleuser"]!r}
+c.Spawner.cmd = {[sys.executable, "-c", SERVER]!r}
 c.Spawner.args = ["--allow-root"]
 c.Spawner.http_timeout = c.Spawner.start_timeout = 60
 c.JupyterHub.services = [{{"name": "tests", "api_token": {self.service_token!r}}}]
@@ -116,13 +131,27 @@ c.JupyterHub.load_roles.append({{
         assert PROXY.is_file(), "configurable-http-proxy is not installed: run `make certified`"
         port, _, api_port = self._ports
         hub = f"http://127.0.0.1:{self._ports[1]}"
+        (self.folder / "end.js").write_text(PROXY_END)
         self._proxy_log = (self.folder / "proxy.log").open("wb")
+        self._life, self._our_end = os.pipe()
         self._proxy = subprocess.Popen(
             [
-                *(node, PROXY, "--ip", "127.0.0.1", "--port", str(port), "--api-ip", "127.0.0.1"),
+                *(
+                    node,
+                    "--require",
+                    self.folder / "end.js",
+                    PROXY,
+                    "--ip",
+                    "127.0.0.1",
+                    "--port",
+                    str(port),
+                    "--api-ip",
+                    "127.0.0.1",
+                ),
                 *("--api-port", str(api_port), "--default-target", hub, "--error-target", f"{hub}/hub/error"),
             ],
             env=self._environment,
+            stdin=subprocess.PIPE,  # of its own: Node makes it one that does not block
             stdout=self._proxy_log,
             stderr=subprocess.STDOUT,
         )
@@ -136,19 +165,23 @@ c.JupyterHub.load_roles.append({{
     def __exit__(self, *_details):
         with contextlib.suppress(Exception):
             for user in self.api("GET", "users").json():
-                self.stop_server(user["name"])
+                self.stop_server(user["name"])  # named ones end with their standard input
         self.stop()
         self._proxy.terminate()
         self._proxy.wait(10)
+        self._proxy.stdin.close()
         self._proxy_log.close()
+        os.close(self._our_end)
+        os.close(self._life)
 
     def start(self):
         """The hub, until it answers."""
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", "jupyterhub_config.py"],
+                [sys.executable, "-c", HUB, "-f", "jupyterhub_config.py"],
                 cwd=self.folder,
                 env=self._environment,
+                stdin=self._life,
                 stdout=log,
                 stderr=log,
             )
@@ -194,25 +227,25 @@ c.JupyterHub.load_roles.append({{
             page = session.post(urllib.parse.urljoin(page.url, action), data=fields, timeout=20)
         raise AssertionError("the login has no end")
 
-    def start_server(self, user):
+    def start_server(self, user, name=""):
         """The user's server, once it is ready."""
         self.home(user)
-        started = self.api("POST", f"users/{user}/server")
+        started = self.api("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server")
         assert started.status_code in (201, 202), started.text + self.said()
-        within(60, lambda: self.api("GET", f"users/{user}").json()["servers"].get("", {}).get("ready"), self.said)
-        return self.server(user)
+        within(60, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
+        return self.server(user, name)
 
     def home(self, user):
         """The directory in which the user's server starts."""
         (self.folder / "home" / user).mkdir(parents=True, exist_ok=True)
 
-    def server(self, user):
+    def server(self, user, name=""):
         """The user's server, which runs."""
-        return UserServer(f"{self.url}/user/{user}/", self.service_token)
+        return UserServer(f"{self.url}/user/{user}/{name}{'/' * bool(name)}", self.service_token)
 
     def stop_server(self, user):
         if self.api("DELETE", f"users/{user}/server").status_code == 202:
-            within(30, lambda: not self.api("GET", f"users/{user}").json()["servers"], self.said)
+            within(30, lambda: "" not in self.api("GET", f"users/{user}").json()["servers"], self.said)
 
     def token_of(self, user, *scopes):
         """An API token of ``user`` with what a server's has, and ``scopes``."""
@@ -239,7 +272,8 @@ class PrefixedAws(EmbeddedAws):
         def with_tags(call):
             result = assume(call)
             claims = jwt.decode(call.parameters["WebIdentityToken"], options={"verify_signature": False})
-            self._tags[result["Credentials"]["AccessKeyId"]] = claims[TAGS]["principal_tags"]["person"]
+            if TAGS in claims:
+                self._tags[result["Credentials"]["AccessKeyId"]] = claims[TAGS]["principal_tags"]["person"]
             return result
 
         self._operations["AssumeRoleWithWebIdentity"] = with_tags
@@ -259,10 +293,10 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def trust(aws, provider):
+def trust(aws, provider, client_id=CLIENT_ID):
     """What docs/deploy sets up at AWS: the hub's client is the audience."""
-    aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(CLIENT_ID,), keys=provider.keys))
-    aws.role.trusts = {provider.name: (CLIENT_ID,)}
+    aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(client_id,), keys=provider.keys))
+    aws.role.trusts = {provider.name: (client_id,)}
     aws.add(aws.role)
 
 

@@ -20,7 +20,14 @@ c.JupyterHub.load_roles.append({"name": "server", "scopes": ["users:activity!use
 """
 
 
-@pytest.mark.parametrize(("extra", "keeps"), [(OURS, True), (THEIRS, False)], ids=["with the hook", "without it"])
+@pytest.mark.parametrize(
+    ("extra", "keeps"),
+    [
+        # What test_hub proves at each expiry; here beside its control.
+        pytest.param(OURS, True, id="with the hook", marks=pytest.mark.soak),
+        pytest.param(THEIRS, False, id="without it"),
+    ],
+)
 def test_six_at_once(hub_of, provider_of, extra, keeps):
     """With the hook there is one renewal, and the grant lives; the control, OAuthenticator by itself, loses it."""
     provider = provider_of(id_token_seconds=SECONDS, access_token_seconds=SECONDS)
