@@ -30,6 +30,9 @@ from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import decrypt, encrypt
 from jupyterhub.roles import get_default_roles
 
+CALLBACK = "jupyter-federation/callback"
+"""The path of the page on a user's server to which a provider sends the browser back from a sign-in in a notebook."""
+
 SCOPE = "admin:auth_state!user"
 """What lets a user's server read that user's own auth state, and nobody else's (JupyterHub's scopes)."""
 
@@ -82,6 +85,17 @@ def configure(c: Any, *, withhold_refresh_token: bool = True) -> None:
         if section.get("server_token_scopes"):  # otherwise the scopes of the role `server` count
             section.server_token_scopes = _TokenScopes.over(section.server_token_scopes)
     _grant(c.JupyterHub)
+    route_sign_ins(c)
+
+
+def route_sign_ins(c: Any) -> None:
+    """Have the hub send sign-ins that begin in a notebook straight back to the user's server; `configure` does it too.
+
+    For a hub whose own login carries no token (PAM, GitHub): call this alone, last.  JupyterHub by itself goes by its
+    page that starts servers, with the whole way back, the code in it, in an address that it logs; and it knows the
+    default server only.
+    """
+    c.JupyterHub.user_redirect_hook = _CallbackRoute(_without_ours(c.JupyterHub.get("user_redirect_hook")))
 
 
 def _refresh_age(c: Any, sections: Mapping[str, Any]) -> float:
@@ -314,9 +328,31 @@ class _Sealer:
         return await _sealed(auth_state) if self._seals and auth_state else auth_state
 
 
+class _CallbackRoute:
+    """``JupyterHub.user_redirect_hook``: what the hub's own says; the callback goes to a server that runs.
+
+    Of several, the default one first, then in the order of their names: those of a user with one home directory take
+    each other's answers.
+    """
+
+    def __init__(self, hook: Hook | None) -> None:
+        self.wrapped = hook
+
+    async def __call__(self, path: str, request: Any, user: Any, base_url: str) -> str | None:
+        """Where to send the browser; None: as JupyterHub does it."""
+        url: str | None = None
+        if self.wrapped is not None:
+            url = await _awaited(self.wrapped(path, request, user, base_url))
+        if url is not None or path.strip("/") != CALLBACK:
+            return url
+        running = sorted(name for name, spawner in user.spawners.items() if spawner.ready)
+        query = f"?{request.query}" if request.query else ""
+        return f"{user.server_url(running[0])}{CALLBACK}{query}" if running else None
+
+
 def _without_ours(hook: Any) -> Any:
     """The hub's own hook; by name, because this file may have been run twice."""
-    return hook.wrapped if type(hook).__name__ in {"_Keeper", "_Sealer"} else hook
+    return hook.wrapped if type(hook).__name__ in {"_Keeper", "_Sealer", "_CallbackRoute"} else hook
 
 
 async def _awaited(value: Awaitable[Any] | Any) -> Any:

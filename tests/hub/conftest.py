@@ -19,15 +19,12 @@ def provider_of(certificates):
     with contextlib.ExitStack() as stack:
 
         def make(**settings):
-            return stack.enter_context(
-                CertifiedProvider(
-                    certificates,
-                    client_id=CLIENT_ID,
-                    client_secret=CLIENT_SECRET,
-                    redirect_uris=("http://127.0.0.1/hub/oauth_callback",),
-                    **settings,
-                )
-            )
+            settings = {
+                "client_id": CLIENT_ID,
+                "client_secret": CLIENT_SECRET,
+                "redirect_uris": ("http://127.0.0.1/hub/oauth_callback",),
+            } | settings
+            return stack.enter_context(CertifiedProvider(certificates, **settings))
 
         yield make
 

@@ -22,7 +22,8 @@ from oauthenticator.google import GoogleOAuthenticator
 from tornado.httpclient import HTTPClientError
 from traitlets.config import Config
 
-from jupyter_federation.hub import NOTE, SCOPE, SEALED, configure
+from jupyter_federation.hub import CALLBACK, NOTE, SCOPE, SEALED, configure, route_sign_ins
+from jupyter_federation.server import extension as server
 
 CULLER = {"name": "jupyterhub-idle-culler", "scopes": ["list:users", "delete:servers"], "services": ["culler"]}
 DEFAULTS = {role["name"]: role["scopes"] for role in get_default_roles()}
@@ -355,3 +356,39 @@ def test_a_slow_provider_does_not_hold_the_hub_up(login, monkeypatch):
         return answer, before, number(user)
 
     assert (True, 0, 1) == asyncio.run(request())
+
+
+QUERY = "code=c%2F1&state=s"
+HOME = "https://ada.hub.example.org/user/ada/"
+
+
+@pytest.mark.parametrize(
+    ("path", "servers", "own", "to"),
+    [
+        (CALLBACK, {"": True, "gpu": True}, None, f"{HOME}{CALLBACK}?{QUERY}"),
+        (CALLBACK, {"": False, "gpu": True, "big": True}, None, f"{HOME}big/{CALLBACK}?{QUERY}"),
+        (CALLBACK, {"": False}, None, None),
+        ("lab/tree/a.ipynb", {"": True}, None, None),
+        (CALLBACK, {"": True}, "/elsewhere", "/elsewhere"),
+        ("lab", {"": True}, "/elsewhere", "/elsewhere"),
+    ],
+)
+def test_a_sign_in_comes_straight_back_to_a_server_that_runs(path, servers, own, to):
+    """The query as it came; a hub's own hook goes first; where nothing runs, and for all else, it is JupyterHub's."""
+    c = Config()
+    if own is not None:
+        c.JupyterHub.user_redirect_hook = lambda *_: own
+    route_sign_ins(c)
+    configure(c)  # twice is once
+    user = SimpleNamespace(
+        spawners={name: SimpleNamespace(ready=ready) for name, ready in servers.items()},
+        server_url=lambda name: f"{HOME}{name}{'/' * bool(name)}",
+    )
+    hook = c.JupyterHub.user_redirect_hook
+    assert not isinstance(hook.wrapped, type(hook))
+    assert to == asyncio.run(hook(path, SimpleNamespace(query=QUERY), user, "/hub/"))
+
+
+def test_the_callback_is_the_server_s_page():
+    """hub.py stands alone, so it has the path of its own."""
+    assert server.CALLBACK == CALLBACK
