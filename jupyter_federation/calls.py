@@ -16,6 +16,7 @@ from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_ker
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
+from jupyter_federation.tokens import Prompt
 
 if TYPE_CHECKING:
     import boto3
@@ -40,6 +41,11 @@ def federate(profile: str | None = None, **options: object) -> SessionStatus:
     """
     with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
         return replace(_kernel.federate(profile, prompt=prompt, **options), live_view=beside_a_status)
+
+
+def federate_at_start(*, prompt: Prompt, delivered: Callable[[], None]) -> None:
+    """Sign in with the default profile without having been asked (`jupyter_federation.at_start`); raises nothing."""
+    _kernel.federate_at_start(prompt=prompt, delivered=delivered)
 
 
 def federate_to_identity_pool(

@@ -23,7 +23,7 @@ from jupyter_federation.config import Configuration, Policy, Profile, load, same
 from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.environment import EnvironmentDelivery
-from jupyter_federation.delivery.live import LiveCredentials
+from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
     DeliveryError,
@@ -35,6 +35,7 @@ from jupyter_federation.errors import (
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
+from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
@@ -119,6 +120,7 @@ class Federation:
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
         self._current: _Identity | None = None
+        self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
         self._beside: dict[str, _Identity] = {}
         self._beside_live: dict[str, LiveCredentials] = {}
         self._subscribers = Subscribers(background.shared)
@@ -131,6 +133,9 @@ class Federation:
         """In a child: what another thread of the parent held, nobody holds; the screens are the parent's."""
         self._lock = threading.Lock()
         self._subscribers.forked()
+        if self._expected is not None:  # its thread is the parent's
+            self._expected = None
+            self._live.clear()
 
     # Signing in
 
@@ -147,6 +152,50 @@ class Federation:
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt)
+
+    def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
+        """Sign in with the default federation profile without having been asked, where its source asks no person.
+
+        ``delivered`` is called when clients of boto3 wait for the outcome.  Nothing is raised: a failure stands in the
+        status, and clients are told of it.  Whoever signs in or clears meanwhile goes first.
+        """
+        expected = ExpectedSignIn()
+        try:
+            try:
+                configuration = self._load_configuration()
+                selected = configuration.profile()
+            except FederationError:
+                self._expect(expected, None)
+                raise
+            if selected.source not in UNATTENDED or not self._expect(expected, _region(selected)):
+                return
+            delivered()
+            source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
+            session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
+            self._become(_Identity(selected, session, self._live), expected)
+        except FederationError as error:
+            self._not_come(expected, error.with_traceback(None))
+        except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
+            name = type(fault).__name__
+            self._not_come(
+                expected,
+                InvalidStateError(f"It failed in an unforeseen way: {name}.", fix="Run %federate, which says more."),
+            )
+
+    def _expect(self, expected: ExpectedSignIn, region: str | None) -> bool:
+        """Have clients wait for ``expected``, unless somebody is signed in already."""
+        with self._lock:
+            if self._current is not None:
+                return False
+            self._expected = expected
+            self._live.expect(expected)
+            self._deliver(region)
+            return True
+
+    def _not_come(self, expected: ExpectedSignIn, error: FederationError) -> None:
+        expected.end(error)
+        if self._expected is expected:
+            self._report("needs_you" if isinstance(error, LoginRequiredError) else "refresh_failed")
 
     def federate_to_identity_pool(
         self,
@@ -236,9 +285,15 @@ class Federation:
             raise
         return session
 
-    def _become(self, identity: _Identity) -> None:
-        """Make ``identity`` the notebook's own: one step for every client that holds the live credentials."""
+    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None) -> None:
+        """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
+
+        Where it is that of ``awaited``, only if that is still what is expected.
+        """
         with self._lock:
+            if awaited is not None and self._expected is not awaited:
+                identity.session.close()
+                return
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
@@ -254,6 +309,9 @@ class Federation:
                     f"{quoted(str(error), ())}.",
                     fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
                 ) from error.with_traceback(None)
+            expected, self._expected = self._expected, None
+        if expected is not None:
+            expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
         self._report("federated")
         if before is not None:
@@ -298,8 +356,18 @@ class Federation:
         """What is known without asking anybody."""
         current = self._current
         if current is None:
-            return SessionStatus(beside=tuple(self._beside))
+            return self._signed_out(self._expected)
         return self._whole(current.session.status(), current)
+
+    def _signed_out(self, expected: ExpectedSignIn | None) -> SessionStatus:
+        """The status while nobody is signed in, with what became of the sign-in at the kernel's start."""
+        status = SessionStatus(beside=tuple(self._beside), set_aside=self._environment.set_aside)
+        if expected is None:
+            return status
+        if expected.error is None:
+            return replace(status, remarks=("The sign-in that began with the kernel is under way.",))
+        needs_you = isinstance(expected.error, LoginRequiredError)
+        return replace(status, sign_in="needs_you" if needs_you else "none", last_error=str(expected.error))
 
     def whoami(self, *, prompt: Prompt) -> CallerIdentity:
         """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
@@ -405,13 +473,20 @@ class Federation:
             sessions = [self._beside[name].session for name in beside]
             for name in beside:
                 self._beside.pop(name).live.clear()
+            expected = None
+            if current is None and profile is None:
+                expected, self._expected = self._expected, None
             if ends is not None:
                 self._current = self._account_id = None
-                self._withdraw()
                 sessions.append(ends.session)
-        if ends is not None:
+            if ends is not None or expected is not None:
+                self._withdraw()
+        if expected is not None:
+            expected.end()
+        if ends is not None or expected is not None:
             self._report("cleared")
-        return [session.close(sign_out=sign_out) for session in sessions]
+        ended = [session.close(sign_out=sign_out) for session in sessions]
+        return ended if expected is None else [*ended, None]
 
     # What the above share
 

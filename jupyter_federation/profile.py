@@ -16,6 +16,7 @@ from jupyter_federation.exchange.providers import PROVIDERS
 from jupyter_federation.options import Option, option, options_of, with_settings
 
 SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
+UNATTENDED = ("jupyterhub", "file", "env")  # those that never ask a person
 _SOURCES = (*SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
 _CLIENT_SECRETS = ("client_secret", "client_secret_env", "client_secret_file")
 _WORD: dict[str, Any] = {"expects": "text without white space", "pattern": r"\S+"}

@@ -14,7 +14,7 @@ ROOT = Path(jupyter_federation.__file__).parent
 
 # From top to bottom; a room may import what stands below its own line, and itself.
 LAYERS = (
-    ("magic", "app"),
+    ("magic", "app", "at_start"),
     ("calls", "profile_table"),
     ("panel_widgets", "comm"),
     ("controls",),

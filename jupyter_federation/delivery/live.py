@@ -6,6 +6,7 @@ sign-in, another role and a clear, at once and without being told.
 
 from __future__ import annotations
 
+import threading
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -13,8 +14,10 @@ from botocore.credentials import Credentials, ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
 from jupyter_federation.credentials import AwsCredentials
-from jupyter_federation.errors import FederationError
+from jupyter_federation.errors import FederationError, SourceUnavailableError
 from jupyter_federation.federated_session import FederatedSession, SessionClosedError
+
+_LONGEST = 75.0  # seconds that a client waits for an expected sign-in, which has a minute and an exchange
 
 
 class SessionClearedError(FederationError, NoCredentialsError):
@@ -24,6 +27,34 @@ class SessionClearedError(FederationError, NoCredentialsError):
     """
 
     kwargs: dict[str, object] = {}  # noqa: RUF012 - botocore's attribute, empty: there is nothing to format
+
+
+class ExpectedSignIn:
+    """A sign-in that goes on without anybody having asked for it; ``error`` is why it failed."""
+
+    def __init__(self) -> None:
+        self.error: FederationError | None = None
+        self._over = threading.Event()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it came to an end, good or bad."""
+        return self._over.is_set()
+
+    def end(self, error: FederationError | None = None) -> None:
+        """Let those go on who wait."""
+        self.error = error
+        self._over.set()
+
+    def wait(self) -> None:
+        """Until it is over, but not for ever."""
+        self._over.wait(_LONGEST)
+
+    def refusal(self) -> FederationError:
+        """What a client is told that needs what did not come."""
+        if self.error is not None:
+            return self.error.restated(problem=f"The sign-in at the kernel's start: {self.error.problem}")
+        return SourceUnavailableError("The sign-in at the kernel's start takes too long.", fix="Run %federate.")
 
 
 class LiveCredentials(Credentials):
@@ -39,26 +70,31 @@ class LiveCredentials(Credentials):
         # Not super().__init__(): it would store keys, and here the session holds them.
         self._way_back = way_back  # what the person runs to sign in again
         self._session: FederatedSession | None = None
+        self._expected: ExpectedSignIn | None = None
         self._frozen: tuple[AwsCredentials, ReadOnlyCredentials] | None = None
 
     def follow(self, session: FederatedSession) -> None:
         """Read ``session`` from now on."""
         self._session = session
+        self._expected = None
+
+    def expect(self, sign_in: ExpectedSignIn) -> None:
+        """Have clients wait for the end of ``sign_in``; where it fails, they are told why."""
+        self._expected = sign_in
 
     def clear(self) -> None:
         """Refuse from now on, until the next `follow`."""
         self._session = None
+        self._expected = None
         self._frozen = None
 
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """The current access key, secret key and session token as one whole set.
 
         Raises SessionClearedError after clear, and the TokenError or ExchangeError of the failed renewal once the
-        credentials have expired.
+        credentials have expired.  A sign-in that is expected is awaited, and its failure raised.
         """
-        session = self._session
-        if session is None:
-            raise self._cleared()
+        session = self._session or self._arrived()
         try:
             current = session.credentials()
         except SessionClosedError:  # cleared since the line above
@@ -70,6 +106,18 @@ class LiveCredentials(Credentials):
         if self._session is session:  # a clear meanwhile has dropped the keys, and they must stay dropped
             self._frozen = (current, fresh)
         return fresh
+
+    def _arrived(self) -> FederatedSession:
+        """The session of the sign-in that is expected."""
+        expected = self._expected
+        if expected is not None:
+            expected.wait()
+        session = self._session
+        if session is not None:
+            return session
+        if expected is None or self._expected is not expected:  # cleared meanwhile
+            raise self._cleared()
+        raise expected.refusal()
 
     @property
     def access_key(self) -> str:  # type: ignore[override]
@@ -98,6 +146,8 @@ class LiveCredentials(Credentials):
         )
 
     def __repr__(self) -> str:
+        if self._session is None and self._expected is not None:
+            return "<LiveCredentials, expected>"
         return "<LiveCredentials, signed in>" if self._session is not None else "<LiveCredentials, cleared>"
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from IPython.core.application import SYSTEM_CONFIG_DIRS
 from oauthenticator.generic import GenericOAuthenticator
 from servers import PACKAGE
-from traitlets.config import Config
+from traitlets.config import Config, PyFileConfigLoader
 
 from jupyter_federation import config
 from jupyter_federation.hub import configure
@@ -70,17 +71,29 @@ def test_the_values_are_what_the_chart_reads(tmp_path):
     assert "openid" in authenticator.scope
     run_by_the_chart = r"/usr/local/etc/jupyterhub/jupyterhub_config\.d/\w+\.py"
     assert re.fullmatch(run_by_the_chart, values["hub"]["extraFiles"]["federation"]["mountPath"])
+    at_start = values["singleuser"]["extraFiles"]["at-start"]
+    (tmp_path / "ipython_kernel_config.py").write_text(at_start["stringData"])
+    assert str(Path(at_start["mountPath"]).parent) in SYSTEM_CONFIG_DIRS
+    assert ["jupyter_federation.at_start"] == extensions_of(tmp_path)
     file = values["singleuser"]["extraFiles"]["federation"]
     (tmp_path / Path(file["mountPath"]).name).write_text(json.dumps(file["data"]))
     assert "jupyterhub" == config.load([tmp_path]).profile().source
 
 
+def extensions_of(directory):
+    """What a kernel that is configured by ``directory`` loads."""
+    lazy = PyFileConfigLoader("ipython_kernel_config.py", str(directory)).load_config().InteractiveShellApp.extensions
+    return lazy.get_value([])
+
+
 def test_the_page_s_own_files_are_good(tmp_path):
-    """The hub's configuration is Python, and the profile can be loaded; the commands are a shell's."""
+    """The hub's and the kernels' configuration is Python, the profile can be loaded; the commands are a shell's."""
     page = (DOCS / "jupyterhub.md").read_text()
-    configuration, profile = re.findall(r"<<'END'\n(.*?)\nEND\n", page, re.DOTALL)
+    configuration, profile, kernels = re.findall(r"<<'END'\n(.*?)\nEND\n", page, re.DOTALL)
     compile(configuration, "jupyterhub_config.py", "exec")
     (tmp_path / "jupyter_federation_config.json").write_text(profile)
     assert "jupyterhub" == config.load([tmp_path]).profile().source
+    (tmp_path / "ipython_kernel_config.py").write_text(kernels)
+    assert ["jupyter_federation.at_start"] == extensions_of(tmp_path)
     for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL):
         subprocess.run(["sh", "-n", "-c", block], check=True)
