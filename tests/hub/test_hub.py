@@ -253,6 +253,19 @@ def test_a_server_that_is_stopped_and_started(hub, kernels, logins):
     assert 0 == logins()
 
 
+def test_signed_in_when_the_kernel_starts(hub, kernels, logins):
+    """Without a line of theirs: a notebook's first cell, run at once, reads what is theirs."""
+    profile = hub.folder / "home" / "grace" / ".ipython" / "profile_default"
+    profile.mkdir(parents=True, exist_ok=True)
+    line = 'c.InteractiveShellApp.extensions.append("jupyter_federation.at_start")'
+    (profile / "ipython_kernel_config.py").write_text(line)
+    with hub.server("grace").kernel() as kernel:
+        read = f'import boto3\nbody = boto3.client("s3").get_object(Bucket="{BUCKET}", Key="grace/note")["Body"]'
+        assert "grace" == run(kernel, f"{read}\n{SAY.format('body.read().decode()')}")
+    (profile / "ipython_kernel_config.py").unlink()
+    assert 0 == logins()
+
+
 def test_whoever_logs_out_of_the_hub_and_of_the_provider(hub, kernels, provider, logins):
     """Logging out of the hub leaves servers running, as JupyterHub has it; what the provider ends, the kernel says."""
     kernel = kernels["ada"][0]
