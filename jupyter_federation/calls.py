@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -39,7 +39,8 @@ def federate(profile: str | None = None, **options: object) -> SessionStatus:
     TokenError for the token, ExchangeError where AWS refuses or cannot be reached, DeliveryError where boto3 cannot be
     given the credentials; the identity before stays then.
     """
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    again = f"Run {_line(profile, options)} to sign in."
+    with _errors_without_frames("Sign-in cancelled", again), closing(NotebookPrompt()) as prompt:
         return replace(_kernel.federate(profile, prompt=prompt, **options), live_view=beside_a_status)
 
 
@@ -66,7 +67,7 @@ def federate_to_identity_pool(
     """
     # This frame may be shown in a traceback, so the token is masked from here on, or gone.
     token = Secret(str.__str__(token)) if isinstance(token, str) else token if callable(token) else ""
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    with _errors_without_frames("Sign-in cancelled", "Call it again to sign in."), closing(NotebookPrompt()) as prompt:
         status = _kernel.federate_to_identity_pool(
             token,
             provider,
@@ -85,7 +86,8 @@ def session(name: str) -> boto3.Session:
     are left alone.  Asked for again, it is the same identity, and the clients of a cleared one go on.  Raises as
     `federate`.
     """
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    again = f"Run jf.session({name!r}) to sign in."
+    with _errors_without_frames("Sign-in cancelled", again), closing(NotebookPrompt()) as prompt:
         return _kernel.session(name, prompt=prompt)
 
 
@@ -94,7 +96,7 @@ def refresh() -> SessionStatus:
 
     Raises LoginRequiredError signed out, TokenError or ExchangeError where it fails; what is still valid stays.
     """
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    with _errors_without_frames("Interrupted", "Run %federate refresh to renew."), closing(NotebookPrompt()) as prompt:
         return _kernel.refresh(prompt=prompt)
 
 
@@ -176,10 +178,34 @@ def panel() -> Panel:
 
 
 @contextlib.contextmanager
-def _errors_without_frames() -> Iterator[None]:
-    """Let an error out without the frames behind it, which hold what was being worked on."""
+def _errors_without_frames(
+    interrupted: str = "Interrupted", then: str = "%federate status shows more."
+) -> Iterator[None]:
+    """Let an error out without the frames behind it, which hold what was being worked on.
+
+    An interrupt says what was ``interrupted``, who is signed in, and what to do ``then``.
+    """
+    before = _kernel.status()
     try:
         yield
     except FederationError as error:
         error.__context__ = None
         raise error.with_traceback(None) from error.__cause__
+    except KeyboardInterrupt as interrupt:
+        sentence = f"{interrupted}; {_standing(before, _kernel.status())}. {then}"
+        interrupt.args, interrupt.__context__ = (sentence,), None
+        vars(interrupt)["_render_traceback_"] = lambda: [sentence]  # what IPython prints, as it does of our errors
+        raise interrupt.with_traceback(None) from None
+
+
+def _line(profile: str | None, options: Mapping[str, object]) -> str:
+    """What the person runs for a sign-in with ``profile`` and ``options``."""
+    return "the line again" if options else f"%federate {profile}" if profile else "%federate"
+
+
+def _standing(before: SessionStatus, now: SessionStatus) -> str:
+    """Who is signed in, by the profile: a person's name would be saved with the notebook."""
+    if not now.is_federated:
+        return "nobody is signed in"
+    still = "still " if before.is_federated and before.profile == now.profile else ""
+    return f"you are {still}signed in" + (f" as {now.profile!r}" if now.profile else "")

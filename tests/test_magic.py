@@ -221,6 +221,58 @@ def test_a_notebook_that_runs_by_itself_is_told_that_it_needs_a_person():
     assert "--token-file" in output["traceback"][0]
 
 
+# An interrupt
+
+
+@pytest.fixture
+def interrupted(monkeypatch):
+    """The kernel's federation, whose sign-in a person interrupts."""
+    from jupyter_federation import calls
+
+    def sign_in(*_, **__):
+        try:
+            raise FederationError("Nobody has signed in.", fix="Sign in.")
+        except FederationError:
+            raise KeyboardInterrupt  # noqa: B904 - as it comes: during the handling of something else
+
+    monkeypatch.setattr(calls._kernel, "_sign_in", sign_in)
+
+
+@pytest.mark.parametrize("profile", ["", " prod"])
+@pytest.mark.usefixtures("aws_environment", "interrupted")
+def test_an_interrupted_sign_in_is_one_line_that_says_who_is_signed_in(shell, capsys, tmp_path, monkeypatch, profile):
+    """A KeyboardInterrupt still, so that it ends all the cells to come; without a frame, or what it came upon."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    prod = {"source": "env", "variable": "TOKEN", "identity_pool_id": POOL}
+    content = {"default_profile": "prod", "profiles": {"prod": prod}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps({"Federation": content}))
+    error = run(shell, f"%federate{profile}").error_in_exec
+    assert isinstance(error, KeyboardInterrupt)
+    sentence = f"Sign-in cancelled; nobody is signed in. Run %federate{profile} to sign in."
+    assert capsys.readouterr().out.strip() == sentence
+    assert (error.__cause__, error.__context__) == (None, None)
+
+
+@pytest.mark.usefixtures("aws_environment")
+def test_an_interrupt_on_top_of_a_sign_in_says_that_it_goes_on(shell, pool, provider, tmp_path, monkeypatch):
+    """By the profile's name, where there is one: a person's would be saved with the notebook."""
+    from jupyter_federation import calls
+
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    monkeypatch.setenv("TOKEN", provider.id_token("ada"))
+    demo = {"source": "env", "variable": "TOKEN", "identity_pool_id": pool.id}
+    content = {"default_profile": "demo", "profiles": {"demo": demo}}
+    (tmp_path / "jupyter_federation_config.json").write_text(json.dumps({"Federation": content}))
+    run(shell, "%federate")
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(calls._kernel, "_signed_in", interrupt)
+    error = run(shell, "%federate --token-file /run/token").error_in_exec
+    assert str(error) == "Sign-in cancelled; you are still signed in as 'demo'. Run the line again to sign in."
+
+
 # A token on the line
 
 

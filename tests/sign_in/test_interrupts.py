@@ -135,6 +135,8 @@ def test_an_interrupt_cancels_each_rung_and_leaves_what_was_before(cells, provid
         assert time.monotonic() - began < 2, way
         errors = [content["ename"] for kind, content in cells.messages if kind == "error"]
         assert errors == ["KeyboardInterrupt"], way
+        shown = [content["traceback"] for kind, content in cells.messages if kind == "error"]
+        assert shown == [["Sign-in cancelled; you are still signed in. Run the line again to sign in."]], way
         assert provider.issuer in cells.offer
         assert set(cells.displays.values()) == {""}, way
         assert left() == [".server"], way
