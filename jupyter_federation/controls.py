@@ -207,7 +207,14 @@ class Controls:
     def _clear(self, *, sign_out: bool) -> None:
         self._cancel(cleared=True)
         federation = self._federation
-        if federation is None or not _holds(federation.status()):
+        if federation is None:
+            return
+
+        def nothing_yet() -> None:
+            federation.begin_clear()
+
+        if not _holds(federation.status()):  # somebody may be signing in, in a cell: that counts no more
+            self._start("clear", nothing_yet, pause=0)
             return
 
         def clear() -> None:

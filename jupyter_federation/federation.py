@@ -9,6 +9,7 @@ import queue
 import signal
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -30,6 +31,7 @@ from jupyter_federation.errors import (
     ExchangeError,
     FederationError,
     InvalidStateError,
+    LoginFailedError,
     LoginRequiredError,
 )
 from jupyter_federation.exchange.answers import text_from
@@ -125,6 +127,7 @@ class Federation:
         self._beside_live: dict[str, LiveCredentials] = {}
         self._subscribers = Subscribers(background.shared)
         self._account_id: str | None = None
+        self._clears: Counter[str | None] = Counter()  # by profile, None: all of them
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
@@ -248,15 +251,16 @@ class Federation:
         """
         configuration = self._load_configuration()
         selected = configuration.profile(name)
-        before = self._beside.get(name)
+        before, clears = self._beside.get(name), self._clears_of(selected)
         if not _serves(before, selected):
             source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
-            _uninterrupted(lambda: self._put_beside(name, selected, session))
+            _uninterrupted(lambda: self._put_beside(name, selected, session, clears))
         return session_over(self._beside_live[name], region=_region(selected))
 
-    def _put_beside(self, name: str, profile: Profile, session: FederatedSession) -> None:
+    def _put_beside(self, name: str, profile: Profile, session: FederatedSession, clears: int) -> None:
         with self._lock:
+            self._check_not_cleared(profile, session, clears)
             before = self._beside.get(name)
             live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
             live.follow(session)
@@ -265,10 +269,10 @@ class Federation:
             before.session.close()
 
     def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
-        before = self._current
+        before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live)))
+        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live), clears=clears))
         status = self.status()
         return replace(status, remarks=(*status.remarks, *_remarks(profile)), happened=happened)
 
@@ -285,15 +289,31 @@ class Federation:
             raise
         return session
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None) -> None:
+    def _clears_of(self, profile: Profile) -> int:
+        """How often ``profile`` was cleared so far, or everything."""
+        return self._clears[None] + (self._clears[profile.name] if profile.name else 0)
+
+    def _check_not_cleared(self, profile: Profile, session: FederatedSession, clears: int) -> None:
+        """Raise LoginFailedError, and end ``session``, where a clear came while somebody was signing in."""
+        if clears != self._clears_of(profile):
+            session.close()
+            raise LoginFailedError(
+                "The sign-in was cleared while it was under way, and counts no more.",
+                fix="Sign in again if you want to.",
+            )
+
+    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
-        Where it is that of ``awaited``, only if that is still what is expected.
+        Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
+        not cleared ``clears`` times, but once more since.
         """
         with self._lock:
             if awaited is not None and self._expected is not awaited:
                 identity.session.close()
                 return
+            if clears is not None:
+                self._check_not_cleared(identity.profile, identity.session, clears)
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
@@ -467,6 +487,7 @@ class Federation:
     def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
         """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
         with self._lock:
+            self._clears[profile] += 1
             current = self._current
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]

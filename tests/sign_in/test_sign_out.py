@@ -12,6 +12,7 @@ import pytest
 import jupyter_federation as jf
 from jupyter_federation import federation
 from jupyter_federation.demo.loopback import Fault
+from jupyter_federation.errors import LoginFailedError
 
 
 def test_clear_forgets_here_and_says_that_the_provider_goes_on(kernel, person, provider):
@@ -100,6 +101,31 @@ def test_an_interrupt_ends_a_sign_out_that_the_provider_drags_out(kernel, person
     assert time.monotonic() - began < 3
     assert "none" == kernel.status().credentials
     assert None is kernel.sources[0]._grant
+
+
+@pytest.mark.parametrize("beside", [False, True])
+def test_a_sign_in_that_ends_after_a_clear_counts_no_more(kernel, person, provider, beside):
+    """It began before, on another thread say; whoever cleared is told that nothing was there, and nothing comes."""
+    provider.inject("token", Fault(delay=1.0))
+    failures = []
+
+    def sign_in():
+        try:
+            (kernel.session("research", prompt=person) if beside else kernel.federate("research", prompt=person))
+        except LoginFailedError as error:
+            failures.append(str(error))
+
+    signing_in = threading.Thread(target=sign_in)
+    signing_in.start()
+    end = time.monotonic() + 5
+    while not provider.count("token") and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "There was nothing to clear." == kernel.clear().happened
+    signing_in.join(10)
+    assert "cleared while it was under way" in failures[0]
+    assert ("none", ()) == (kernel.status().credentials, kernel.status().beside)
+    assert None is kernel.sources[0]._grant
+    assert "valid" == kernel.federate("research", prompt=person).credentials
 
 
 def test_the_provider_s_own_session_makes_the_next_sign_in_one_click(kernel, person, provider):
