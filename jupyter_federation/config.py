@@ -72,11 +72,13 @@ def same_sign_in(one: Profile, other: Profile) -> bool:
 class Configuration:
     """What the files say, merged.
 
-    The profiles stand as they were written: `profile` checks that one is complete.  ``directories`` are those that
-    were looked in and ``files`` those that were read, the strongest first.
+    The profiles stand as they were written: `profile` checks that one is complete.  ``broken`` are those of which a key
+    or a value is wrong, with what is raised when one is used.  ``directories`` are those that were looked in and
+    ``files`` those that were read, the strongest first.
     """
 
     profiles: Mapping[str, Profile] = field(default_factory=dict)
+    broken: Mapping[str, ConfigurationError] = field(default_factory=dict)
     default_profile: str | None = None
     default_profile_from: Path | None = None
     policy: Policy = field(default_factory=Policy)
@@ -108,6 +110,11 @@ class Configuration:
         self._check_policy(profile)
         return profile
 
+    def default(self) -> Profile:
+        """The default profile as it was written, an empty one where there is none.  Raises what is wrong with it."""
+        name = self.default_profile
+        return Profile() if name is None or name not in self._names else self._named(name)
+
     def _base(self, name: str | None, given: Mapping[str, Any]) -> Profile:
         if name is not None:
             return self._named(name)
@@ -117,10 +124,10 @@ class Configuration:
             return self._named(self.default_profile, f", which {self.default_profile_from} makes the default")
         if given:
             return Profile()
-        if self.profiles:
+        if self._names:
             raise ConfigurationError(
                 "There is no default federation profile.",
-                fix=f"Name one: %federate {' | '.join(self.profiles)}. Or set `default_profile` in {self._own_file}.",
+                fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self._own_file}.",
             )
         raise ConfigurationError(
             "There is no federation profile yet.",
@@ -131,13 +138,19 @@ class Configuration:
     def _named(self, name: str, why: str = "") -> Profile:
         if name in self.profiles:
             return self.profiles[name]
-        there = f"There are: {', '.join(self.profiles)}." if self.profiles else "There is none yet."
-        nearest = did_you_mean(name, (*self.profiles, *SUBCOMMANDS))
+        if name in self.broken:
+            raise self.broken[name].restated()
+        there = f"There are: {', '.join(self._names)}." if self._names else "There is none yet."
+        nearest = did_you_mean(name, (*self._names, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {without_tokens(name)!r}{why}.",
             fix=f"{there if nearest is None else f'{nearest} {there}'} Looked for in {_NAME}.json and {_NAME}.d/*.json "
             f"of {', '.join(map(str, self.directories))}.",
         )
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        return (*self.profiles, *self.broken)
 
     @property
     def _own_file(self) -> Path:
@@ -171,13 +184,15 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
     """Read the files; cheap enough for every sign-in, so that an edit counts at once.
 
     ``directories`` are those of Jupyter's configuration path, the strongest first, unless given.  Raises
-    ConfigurationError for the first thing that is wrong, naming file and key.
+    ConfigurationError for the first thing that is wrong, naming file and key; what is wrong in one profile is that
+    profile's alone, and no stronger file mends it.
     """
     if directories is None:
         directories = paths.jupyter_config_path()
     looked_in = tuple(dict.fromkeys(path for path in map(Path, directories) if path.is_absolute()))  # never the cwd
     files: list[Path] = []
     profiles: dict[str, Profile] = {}
+    broken: dict[str, ConfigurationError] = {}
     policy, default_profile, default_profile_from = Policy(), None, None
     for directory in reversed(looked_in):
         for file in _files(directory):
@@ -185,21 +200,27 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
             section = _section(file)
             if "default_profile" in section:
                 default_profile, default_profile_from = section["default_profile"], file
-            said = section.get("policy", {})
-            policy = _merged(policy, said, _POLICY_OPTIONS, with_settings, file=file, what="`policy`")
+            settings = _settings(section.get("policy", {}), _POLICY_OPTIONS, f"{file}, `policy`")
+            policy = _merged(policy, settings, with_settings, file=file, what="`policy`")
             for name, said in section.get("profiles", {}).items():
-                before = profiles.get(name, Profile(name=name))
                 what = f"federation profile {name!r}"
-                profiles[name] = _merged(before, said, OPTIONS, overlay, file=file, what=what)
+                try:
+                    settings = _settings(said, OPTIONS, f"{file}, {what}")
+                except ConfigurationError as error:
+                    broken.setdefault(name, error.with_traceback(None))
+                    continue
+                before = profiles.get(name, Profile(name=name))
+                profiles[name] = _merged(before, settings, overlay, file=file, what=what)
     for profile in profiles.values():
-        if profile.client_secret is not None and profile.source != "google":
-            raise ConfigurationError(
+        if profile.name is not None and profile.client_secret is not None and profile.source != "google":
+            broken[profile.name] = ConfigurationError(
                 f"{profile.origins['client_secret']}, federation profile {profile.name!r}: `client_secret` is for "
                 '`"source": "google"` alone.',
                 fix="Remove it: no secret belongs in a profile. Register the client as a public one.",
             )
     return Configuration(
-        profiles=profiles,
+        profiles={name: profile for name, profile in profiles.items() if name not in broken},
+        broken=broken,
         default_profile=default_profile,
         default_profile_from=default_profile_from,
         policy=policy,
@@ -259,10 +280,18 @@ def _check_keys(value: Any, known: tuple[str, ...], what: str) -> None:
             )
 
 
+def _settings(keys: Mapping[str, Any], options: Mapping[str, Option], where: str) -> dict[str, Any]:
+    """What a file says of a profile or of the policy, each value read; ``locked`` among it."""
+    locks = keys.get("locked", False)
+    if not isinstance(locks, bool):
+        raise ConfigurationError(f"{where}: `locked` should be true or false.", fix="Mend or remove it.")
+    settings = {key: read_option(options, key, value, where=where) for key, value in keys.items() if key != "locked"}
+    return {**settings, "locked": locks}
+
+
 def _merged(
     before: _Settings,
-    keys: Mapping[str, Any],
-    options: Mapping[str, Option],
+    said: Mapping[str, Any],
     lay_over: Callable[[_Settings, Mapping[str, Any], str], _Settings],
     *,
     file: Path,
@@ -270,15 +299,13 @@ def _merged(
 ) -> _Settings:
     """``before`` with what ``file`` says of it laid over it, unless a lock stands between them."""
     where = f"{file}, {what}"
-    locks = keys.get("locked", False)
-    if not isinstance(locks, bool):
-        raise ConfigurationError(f"{where}: `locked` should be true or false.", fix="Mend or remove it.")
+    settings = dict(said)
+    locks = settings.pop("locked")
     if locks and not _is_system(file):
         raise ConfigurationError(
             f"{where}: `locked` has no effect here.",
             fix=f"Remove it; it counts in {' and '.join(_system_directories())}.",
         )
-    settings = {key: read_option(options, key, value, where=where) for key, value in keys.items() if key != "locked"}
     if before.locked_by is not None and _directory(before.locked_by) != _directory(file):
         for key, value in settings.items():
             if getattr(before, key) != value:

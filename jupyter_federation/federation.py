@@ -224,7 +224,7 @@ class Federation:
             )
         configuration = self._load_configuration()
         if identity_pool_id is None:
-            default = configuration.profiles.get(configuration.default_profile or "", Profile())
+            default = configuration.default()
             identity_pool_id = default.identity_pool_id
             options.setdefault("region", default.region)
         if identity_pool_id is None:

@@ -12,7 +12,7 @@ _HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
 
 
 class ProfileTable:
-    """Displays a configuration's profiles; of a role it shows the name, not the account."""
+    """Displays a configuration's profiles, and what is wrong with one; of a role it shows the name, not the account."""
 
     def __init__(self, configuration: Configuration) -> None:
         rows = [
@@ -26,17 +26,20 @@ class ProfileTable:
             )
             for name, profile in configuration.profiles.items()
         ]
+        rows += [(name, "broken", "", "", "see below") for name in configuration.broken]
         self._rows = [tuple(map(_printable, row)) for row in rows]
+        self._broken = [_printable(str(error)) for error in configuration.broken.values()]
         self._empty = f"No federation profile in {', '.join(_short(str(each)) for each in configuration.directories)}."
 
     def __repr__(self) -> str:
         if not self._rows:
             return self._empty
         widths = [max(map(len, column)) for column in zip(_HEADINGS, *self._rows, strict=True)]
-        return "\n".join(
+        lines = [
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
             for row in (_HEADINGS, *self._rows)
-        )
+        ]
+        return "\n".join([*lines, *self._broken])
 
     def _repr_html_(self) -> str:
         if not self._rows:
@@ -45,7 +48,8 @@ class ProfileTable:
         body = "".join(
             "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
         )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        broken = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._broken)
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{broken}"
 
 
 def _printable(text: str) -> str:

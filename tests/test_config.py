@@ -175,7 +175,7 @@ def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, 
     """And with the nearest right one, or with what is expected."""
     file = write("user", profiles={"research": keys})
     with pytest.raises(ConfigurationError) as caught:
-        load()
+        load().profile("research")
     assert str(caught.value).startswith(f"{file}, federation profile 'research': ")
     assert said in str(caught.value)
 
@@ -198,7 +198,7 @@ def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):
     """Wherever it stands, but for a Google desktop client's."""
     file = write("user", profiles={"research": keys})
     with pytest.raises(ConfigurationError) as caught:
-        load()
+        load().profile("research")
     assert str(file) in caught.value.problem
     assert not [secret for secret in (JWT, "hunter2hunter2") if secret in caught.value.diagnostics()]
 
@@ -225,6 +225,45 @@ def test_a_google_desktop_clients_secret_is_taken_and_not_shown(write, load):
     profile = load().profile("research")
     assert profile.client_secret == "GOCSPX-abc"
     assert "GOCSPX" not in repr(profile)
+
+
+# One broken profile among others
+
+
+def test_what_is_wrong_in_one_profile_is_that_profile_s_alone(write, load):
+    """The others and lines without a profile work; it is refused when it is used, each time as a new error."""
+    write("user", default_profile="research", profiles={"research": FILE, "old": {**FILE, "redirect_port": 99_999}})
+    loaded = load()
+    assert ("research", ["research"]) == (loaded.profile().name, list(loaded.profiles))
+    assert loaded.profile(source="env", variable="TOKEN", role_arn=ROLE).name is None
+    errors = []
+    for _ in range(2):
+        with pytest.raises(ConfigurationError, match="'old': `redirect_port` should be a port") as caught:
+            loaded.profile("old")
+        errors.append(caught.value)
+    assert errors[0] is not errors[1]
+    with pytest.raises(ConfigurationError, match="There are: research, old"):
+        loaded.profile("other")
+
+
+def test_a_default_profile_that_is_broken_is_refused_without_its_name(write, load):
+    """The line alone uses it; a line that says everything does not."""
+    write("user", default_profile="old", profiles={"old": {**FILE, "region": "?"}})
+    with pytest.raises(ConfigurationError, match="'old': `region` should be"):
+        load().profile()
+    with pytest.raises(ConfigurationError, match="'old': `region` should be"):
+        load().default()
+    assert load().profile(source="env", variable="TOKEN", role_arn=ROLE)
+
+
+@pytest.mark.parametrize(("wrong", "right"), [("user", "system"), ("system", "user"), ("environment", "user")])
+@pytest.mark.parametrize("locked", [True, False])
+def test_no_other_file_mends_a_broken_profile(write, load, wrong, right, locked):
+    """Neither a value that would be overridden nor a lock is lost on the way: the profile is not used at all."""
+    write(wrong, profiles={"research": {**FILE, "region": "?", "locked": locked and wrong != "user"}})
+    write(right, profiles={"research": {**FILE, "region": "eu-west-1"}})
+    with pytest.raises(ConfigurationError, match="`region` should be"):
+        load().profile("research")
 
 
 # What a command lays over a profile

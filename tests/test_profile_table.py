@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_federation.config import Configuration
+from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.profile import Profile, overlay
 from jupyter_federation.profile_table import ProfileTable
 
@@ -42,6 +43,16 @@ def test_a_notebook_gets_a_table_with_everything_escaped(table):
     html = table._repr_html_()
     assert "<td>&lt;prod&gt;</td><td>entra</td><td>role Reader</td><td>eu-west-1</td>" in html
     assert "<prod>" not in html
+
+
+def test_a_broken_profile_is_listed_with_what_is_wrong():
+    """After the others, in both forms, escaped."""
+    wrong = ConfigurationError("File, federation profile '<old>': wrong.", fix="Mend it.")
+    table = ProfileTable(Configuration(profiles={"research": Profile(source="file")}, broken={"<old>": wrong}))
+    lines = repr(table).splitlines()
+    assert [re.split(r" {2,}", line)[:2] for line in lines[1:3]] == [["research", "file"], ["<old>", "broken"]]
+    assert lines[3] == str(wrong)
+    assert table._repr_html_().endswith("<p>File, federation profile &#x27;&lt;old&gt;&#x27;: wrong. Mend it.</p>")
 
 
 def test_no_account_is_shown(table):
