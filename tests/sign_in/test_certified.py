@@ -9,7 +9,7 @@ import boto3
 import pytest
 from certified_provider import ELSEWHERE, CertifiedProvider, FormBrowser, Proxy
 from openid_clients import TENANT
-from people import Person
+from people import Person, behind
 
 import jupyter_federation as jf
 from jupyter_federation.demo.aws import OpenIdProvider
@@ -136,7 +136,7 @@ def test_offline_access_comes_with_prompt_consent_alone(trusting, person):
     assert ("consent", True) == (asked["prompt"], "offline_access" in asked["scope"].split())
     assert trusting.sources[-1].renewable
     trusting.clear()
-    person.open = lambda address: Person.open(person, address.replace("prompt=consent", "prompt=login"))
+    person.open = lambda page: Person.open(person, behind(page).replace("prompt=consent", "prompt=login"))
     status = trusting.federate(prompt=person)
     assert not trusting.sources[-1].renewable
     assert "gave no refresh token" in str(status)
