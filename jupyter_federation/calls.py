@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_federation import controls
+from jupyter_federation import comm, controls
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
 from jupyter_federation.notebook_prompt import NotebookPrompt
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _kernel = Federation()
 controls.shared.follow(_kernel)
+comm.tell_of(controls.shared)
 
 
 def federate(profile: str | None = None, **options: object) -> SessionStatus:

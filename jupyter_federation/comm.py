@@ -1,15 +1,23 @@
 """The channel to the front end: the kernel tells its state by a comm, the front end asks on the control channel.
 
-docs/decisions/0011-front-end.md is the contract, `controls` what is told and done.
+docs/decisions/0011-front-end.md is the contract, `controls` what is told and done.  That is loaded when there is
+something to tell or do: what the channel says first, it says without.
 """
 
 from __future__ import annotations
 
 import contextvars
 import logging
-from typing import Any
+import os
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from jupyter_federation.controls import Controls
+from jupyter_federation import protocol
+
+if TYPE_CHECKING:
+    from jupyter_federation.controls import Controls
 
 TARGET = "jupyter_federation"
 REQUEST = "federation_request"
@@ -17,11 +25,13 @@ _REPLY = "federation_reply"
 
 
 class Channel:
-    """One kernel's channel, from `open` to `close`."""
+    """One kernel's channel, from `open` to `close`; ``load`` brings what it tells of and asks."""
 
-    def __init__(self, kernel: Any, controls: Controls) -> None:
+    def __init__(self, kernel: Any, load: Callable[[], Controls]) -> None:
         self._kernel = kernel
-        self._controls = controls
+        self._load = load
+        self._lock = threading.Lock()
+        self._controls: Controls | None = None
         self._comm: Any = None
         self._leave = _nothing
 
@@ -36,16 +46,21 @@ class Channel:
         import comm
 
         # ipykernel 7.0 finds the parent of a message in a context variable that a thread of ours does not have.
-        context = contextvars.copy_context()
-        self._comm = comm.create_comm(target_name=TARGET, data=self._controls.state())
+        self._context = contextvars.copy_context()
+        self._process = os.getpid()
+        known = self._load() if "jupyter_federation.controls" in sys.modules else None
+        self._comm = comm.create_comm(target_name=TARGET, data=protocol.state() if known is None else known.state())
         self._comm.on_close(self._stay)
-        self._leave = self._controls.add(lambda event: context.copy().run(self._tell, event))
+        _open.add(self)
+        if known is not None:
+            self._follow(known)
         self._kernel.control_handlers[REQUEST] = self._reply
         _logger(self._kernel).addFilter(_without_requests)
 
     def close(self) -> None:
         """Leave the kernel as it was."""
         self._leave()
+        _open.discard(self)
         if self._comm is None:
             return
         if self._kernel.control_handlers.get(REQUEST) == self._reply:
@@ -54,8 +69,15 @@ class Channel:
         self._comm.close()
         self._comm = None
 
-    def _tell(self, event: str) -> None:
-        self._comm.send(self._controls.state(event))
+    def _follow(self, controls: Controls) -> None:
+        """Tell what happens from now on; in a forked child nothing, the front end is the parent's."""
+        with self._lock:
+            if self._controls is None and os.getpid() == self._process:
+                self._leave = controls.add(lambda event: self._context.copy().run(self._tell, controls, event))
+                self._controls = controls
+
+    def _tell(self, controls: Controls, event: str) -> None:
+        self._comm.send(controls.state(event))
 
     def _stay(self, _message: object) -> None:
         """A front end closes a comm that it does not know, which is for that one alone: others find it still."""
@@ -68,10 +90,21 @@ class Channel:
     def _reply(self, stream: Any, ident: Any, message: Any) -> None:
         """Answer a request, on the control thread."""
         content = message.get("content")
-        reply = self._controls.request(content, takes_answers=True)
+        controls = self._controls or self._load()
+        self._follow(controls)
+        reply = controls.request(content, takes_answers=True)
         if isinstance(content, dict):
             content.clear()  # the kernel keeps the last message, and this one may hold what was pasted
         self._kernel.session.send(stream, _REPLY, reply, parent=message, ident=ident)
+
+
+_open: set[Channel] = set()
+
+
+def tell_of(controls: Controls) -> None:
+    """Let the channel that is open tell of ``controls``, which have just been loaded."""
+    for channel in tuple(_open):
+        channel._follow(controls)  # noqa: SLF001 - of the same room
 
 
 def _without_requests(record: logging.LogRecord) -> bool:

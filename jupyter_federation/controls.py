@@ -16,18 +16,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-import jupyter_federation
+from jupyter_federation import protocol
 from jupyter_federation import refresher as background
 from jupyter_federation.errors import FederationError
 from jupyter_federation.panel_prompt import PanelPrompt, SignInCancelledError
+from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 
 if TYPE_CHECKING:
     from jupyter_federation.federation import Federation
-
-PROTOCOL = 1
-"""The version of what the two sides say to each other; docs/decisions/0011-front-end.md is the contract."""
 
 Screen = Callable[[str], None]
 """Called as ``screen(event)`` on the notifier's thread, when there is something else to see."""
@@ -68,7 +66,7 @@ class Controls:
     """
 
     def __init__(self) -> None:
-        self.panel = os.urandom(8).hex()
+        self.panel = protocol.PANEL
         self._load: Callable[[], object] = lambda: None
         self._federation: Federation | None = None
         self._leave: Callable[[], None] = lambda: None
@@ -138,16 +136,7 @@ class Controls:
 
     def state(self, event: str = "state") -> dict[str, Any]:
         """The whole state, as the channel tells it."""
-        return {
-            "protocol": PROTOCOL,
-            "version": jupyter_federation.__version__,
-            "now": round(time.time() * 1000),
-            "event": event,
-            "panel": self.panel,
-            "status": json.loads(self.status().to_json()),
-            "profiles": list(self._profiles),
-            "sign_in": _told(self._sign_in),
-        }
+        return protocol.state(event, json.loads(self.status().to_json()), self._profiles, _told(self._sign_in))
 
     def read_profiles(self) -> None:
         """Read the names of the profiles from the files."""
@@ -263,7 +252,7 @@ class Controls:
             if self._federation is None:
                 self._load()
             if self._federation is not None and not begun.prompt.cancelled:
-                self._federation.federate(begun.profile, prompt=begun.prompt)
+                self._federation.federate_anew(begun.profile, prompt=begun.prompt)
         except SignInCancelledError:
             pass
         except FederationError as refused:

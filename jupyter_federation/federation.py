@@ -49,6 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DEADLINE = 10  # seconds for a question outside of a session
+_BROUGHT = (None, "file", "env", "var", "jupyterhub")  # sources of tokens for which nobody is asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -155,6 +156,12 @@ class Federation:
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt)
+
+    def federate_anew(self, profile: str | None = None, *, prompt: Prompt) -> SessionStatus:
+        """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in."""
+        configuration = self._load_configuration()
+        selected = configuration.profile(profile)
+        return self._sign_in(selected, self._make_source(selected, _notebook(), configuration.policy), prompt)
 
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.
@@ -526,6 +533,7 @@ class Federation:
             status,
             profile=identity.profile.name,
             provider=status.provider or identity.profile.provider,
+            interactive=identity.profile.source not in _BROUGHT,
             account_id=status.account_id or (self._account_id if identity is self._current else None),
             region=_region(identity.profile),
             set_aside=self._environment.set_aside,

@@ -97,10 +97,9 @@ class FederateMagic:
         self._shell.Completer.custom_matchers.append(self.complete)
         self._history.store_inputs = self._store_inputs
         if hasattr(getattr(self._shell, "kernel", None), "control_handlers"):  # ipykernel, and not a terminal
-            from jupyter_federation import comm, controls
+            from jupyter_federation import comm
 
-            controls.shared.serve(_load_calls)
-            channel = comm.Channel(self._shell.kernel, controls.shared)
+            channel = comm.Channel(self._shell.kernel, _load_controls)
             channel.open()
             self._close_channel = channel.close
 
@@ -196,6 +195,14 @@ def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque
 
 def _nothing() -> None:
     """What has to be done where nothing was."""
+
+
+def _load_controls() -> Any:
+    """What a front end sees and asks of this kernel."""
+    from jupyter_federation import controls
+
+    controls.shared.serve(_load_calls)
+    return controls.shared
 
 
 def _load_calls() -> None:

@@ -7,6 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 
+# Over plain http there is no `navigator.clipboard`, but for localhost.
+_COPY = (
+    "getSelection().selectAllChildren(this.previousElementSibling); "
+    "document.execCommand('copy'); this.textContent = 'Copied'"
+)
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Offer:
     """An invitation to sign in.
@@ -43,8 +50,8 @@ class Offer:
         if self.code is not None:
             shown = html.escape(self.code)
             code = (
-                f'<div>The code is <code style="font-size: 1.3em">{shown}</code> <button data-code="{shown}" '
-                'onclick="navigator.clipboard.writeText(this.dataset.code)">Copy</button></div>'
+                f'<div>The code is <code style="font-size: 1.3em">{shown}</code> '
+                f'<button onclick="{_COPY}">Copy</button></div>'
             )
         said = "".join(f"<div>{html.escape(step)}</div>" for step in self.steps)
         return (

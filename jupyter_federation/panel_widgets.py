@@ -12,8 +12,9 @@ filled in by the JupyterLab extension, which finds its way by these classes (doc
 
 For a stylesheet besides: ``jf-state`` and on the same element ``jf-is-none``, ``-valid``, ``-expired``, ``-needs-you``,
 ``-cleared``, ``-refreshing``; in it ``jf-headline``, ``jf-badge`` and rows ``jf-row jf-row-<what>`` (who, where,
-credentials, sign-in, renewal, profile, set-aside, beside, remark, error) of a ``jf-label`` and a ``jf-value``;
-``jf-actions`` around the buttons, ``jf-notice`` on what a click was refused for.
+identity, credentials, sign-in, renewal, profile, set-aside, beside, remark, error) of a ``jf-label`` and a
+``jf-value``; ``jf-hint`` on what stands for account and role while they are not known, ``jf-actions`` around the
+buttons, ``jf-notice`` on what a click was refused for.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from jupyter_federation.controls import PROTOCOL, Controls, shared
+from jupyter_federation.controls import Controls, shared
+from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.session_status import SessionStatus, without_persons
 
 if TYPE_CHECKING:
@@ -96,7 +98,8 @@ class _Widgets:
         self._notice.add_class("jf-notice")
         self._profile = ipywidgets.Dropdown(description="Profile", layout={"width": "auto"})
         self._profile.add_class("jf-profile")
-        self._sign_in = self._button("sign-in", "Sign in", "Sign in with the federation profile", style="primary")
+        self._preferred: str | None = None
+        self._sign_in = self._button("sign-in", "Sign in", "Sign in with the federation profile, also while signed in")
         self._cancel = self._button("cancel", "Cancel", "End the sign-in that is open, or dismiss its error")
         self._answer = self._button("answer", "Paste …", "Paste what the sign-in asks for")
         self._refresh = self._button("refresh", "Refresh", "Renew the AWS credentials now")
@@ -140,10 +143,10 @@ class _Widgets:
         self.leave()
         self._box.close()
 
-    def _button(self, action: str, text: str, tooltip: str, *, style: str = "") -> ipywidgets.Button:
+    def _button(self, action: str, text: str, tooltip: str) -> ipywidgets.Button:
         import ipywidgets
 
-        button = ipywidgets.Button(description=text, tooltip=tooltip, button_style=style, layout={"width": "auto"})
+        button = ipywidgets.Button(description=text, tooltip=tooltip, layout={"width": "auto"})
         button.add_class(f"jf-action-{action}")
         button.on_click(lambda _button: self._clicked(action))
         return button
@@ -170,13 +173,15 @@ class _Widgets:
         is_open = sign_in is not None and sign_in.error is None
         has_any = status.is_federated or bool(status.beside)
         self._state.value = markup(status, cleared=controls.is_cleared)
-        if self._profile.options != controls.profiles:
-            self._profile.options = controls.profiles
-            preferred = status.profile or controls.default_profile
+        preferred = status.profile or controls.default_profile
+        if self._profile.options != controls.profiles or preferred != self._preferred:  # what was chosen stays else
+            self._profile.options, self._preferred = controls.profiles, preferred
             if preferred in controls.profiles:
                 self._profile.value = preferred
         _show(self._profile, visible=len(controls.profiles) > 1)
         _show(self._sign_in, visible=not is_open)
+        is_well = status.credentials == "valid" and status.sign_in != "needs_you"
+        self._sign_in.button_style = "" if is_well else "primary"
         _show(self._cancel, visible=sign_in is not None)
         _show(self._answer, visible=is_open and sign_in is not None and sign_in.prompt.question is not None)
         self._refresh.disabled = not has_any or status.refreshing
@@ -225,10 +230,15 @@ def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     if status.profile is not None:
         yield "profile", "Federation profile", html.escape(status.profile)
     if status.is_federated:
-        tells = "<code>%federate whoami</code> tells"
-        yield "who", "Who", f'<span class="jf-place-subject">{tells}</span> <span class="jf-place-identity"></span>'
-        places = " ".join(f'<span class="jf-place-{place}"></span>' for place in ("role", "region"))
-        yield "where", "Where", f'<span class="jf-place-account">{tells}</span> {places}'
+        whoami = "<code>%federate whoami</code>"
+        yield "who", "Who", f'<span class="jf-place-subject">{whoami} tells</span>'
+        places = "".join(f'<span class="jf-place-{place}"></span>' for place in ("account", "role"))
+        region = "" if status.region is None else html.escape(status.region)
+        hint = f'<span class="jf-hint">{"; " if region else ""}account and role: {whoami}</span>'
+        yield "where", "Where", f'{places}<span class="jf-place-region">{region}</span>{hint}'
+        if status.identity_id is not None:
+            place = '<span class="jf-place-identity"><code>jf.status().identity_id</code></span>'
+            yield "identity", "Identity", f'<span style="{_MUTED}">{place}</span>'
     yield from _time_rows(status)
     if status.set_aside:
         yield "set-aside", "Set aside", f"{html.escape(', '.join(status.set_aside))}: given back on clear"
@@ -241,7 +251,8 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        until = f'{over} {_countdown(status.credentials_expire_at)} <span class="jf-place-key"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}; margin-left: 8px"></span>'
+        until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
     if status.is_federated:
         yield "sign-in", "Sign-in", _sign_in(status)
@@ -264,6 +275,9 @@ def _sign_in(status: SessionStatus) -> str:
     if status.sign_in == "needs_you":
         return "has ended: sign in again; clients that you hold go on with it"
     if status.sign_in == "not_renewable":
+        if status.interactive:
+            ends = "" if status.sign_in_expires_at is None else f"ends {_countdown(status.sign_in_expires_at)} and "
+            return f"{ends}cannot be renewed: sign in anew before, by the button"
         if status.sign_in_expires_at is None:
             return "nothing renews its token: bring a fresh one when the credentials have expired"
         return (

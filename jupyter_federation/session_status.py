@@ -30,7 +30,8 @@ class SessionStatus:
     with it.  Person, account, role and identity are attributes.  Times are UTC.
 
     ``next_try_at`` is when a failed renewal is tried again by itself.  ``beside`` names the further identities
-    (`jf.session`), ``way_back`` what signs in again.  ``remarks`` are sentences for the person, ``pages`` the
+    (`jf.session`), ``way_back`` what signs in again.  ``interactive`` tells whether signing in asks the person;
+    otherwise the token is brought.  ``remarks`` are sentences for the person, ``pages`` the
     addresses in them that are theirs to open, ``happened`` is what the call that returned this status did.
     ``live_view`` gives the MIME types that a front end may show in place of this moment, where there are any.
     """
@@ -38,6 +39,7 @@ class SessionStatus:
     credentials: CredentialsState = "none"
     sign_in: SignInState = "none"
     refreshing: bool = False
+    interactive: bool = False
     is_federated: bool = False
     profile: str | None = None
     provider: str | None = None
@@ -125,6 +127,12 @@ class SessionStatus:
             return f"Renewing them has failed; the next try is in {_duration(seconds)}, %federate refresh tries now."
         if self.sign_in == "not_renewable":
             end = self.sign_in_expires_at
+            if self.interactive:
+                ends = "" if end is None else f"ends at {_moment(end)}, and "
+                return (
+                    f"The sign-in behind it {ends}cannot be renewed: sign in anew before, by the panel's Sign in "
+                    f"button, or with %federate clear and then {self.way_back}."
+                )
             if end is None:
                 return "Nothing renews the token behind it: bring a fresh one when the credentials have expired."
             ends = "ended" if end <= now else "ends"

@@ -10,6 +10,7 @@ import pytest
 from front_end import within
 
 import jupyter_federation
+from jupyter_federation.session_status import SessionStatus
 
 
 @pytest.fixture
@@ -40,10 +41,12 @@ def test_the_whole_state_is_told_when_the_comm_opens(front_end):
     assert (1, jupyter_federation.__version__, "state") == (state["protocol"], state["version"], state["event"])
     assert (state["status"]["credentials"], state["status"]["sign_in"], state["sign_in"]) == ("none", "none", None)
     assert abs(state["now"] / 1000 - time.time()) < 60
-    loaded = front_end.run(
-        "import sys; print({'boto3', 'ipywidgets', 'jupyter_federation.federation'} & {*sys.modules})"
-    )
-    assert "set()" == loaded.strip()
+    rooms = ("controls", "federation", "panel_prompt", "refresher", "session_status")
+    heavy = {"boto3", "ipywidgets", *(f"jupyter_federation.{room}" for room in rooms)}
+    assert "set()" == front_end.run(f"import sys; print({heavy} & {{*sys.modules}})").strip()
+    nobody = json.loads(SessionStatus().to_json())
+    assert nobody == state["status"]
+    assert (nobody, state["panel"]) == ((then := front_end.ask("state")["state"])["status"], then["panel"])
 
 
 @pytest.mark.usefixtures("research")
@@ -196,6 +199,19 @@ def test_a_flood_neither_stalls_a_cell_nor_grows(front_end, aws, action):
 
 
 # Signing in by a button
+
+
+@pytest.mark.usefixtures("research")
+def test_a_click_signs_in_although_somebody_is_signed_in(front_end, aws):
+    """The button brings new credentials; %federate on the same sign-in asks nobody and calls nothing."""
+    front_end.run("%federate")
+    key = front_end.until(signed_in)["status"]["access_key_suffix"]
+    calls = len(aws.calls)
+    front_end.run("%federate")
+    assert calls == len(aws.calls)
+    assert front_end.ask("sign_in", profile="research")["ok"]
+    front_end.until(lambda each: each["status"]["access_key_suffix"] not in (None, key))
+    assert "expires" not in front_end.run("import boto3; boto3.client('sts').get_caller_identity()")
 
 
 def is_open(state):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
@@ -39,7 +40,7 @@ class Scripted:
         self.tell = subscriber
         return lambda: None
 
-    def federate(self, profile, *, prompt):
+    def federate_anew(self, profile, *, prompt):
         self.sign_in(prompt)
         self.now = VALID
 
@@ -228,7 +229,20 @@ def test_the_markup_escapes_and_names_nobody():
     shown = markup(status)
     assert not any(each in shown for each in ("<b>", "<i>", "<A>", "<s>", "<img>", "123456789012", "ada@"))
     assert "jf-is-needs-you" in shown
+    assert "jf-place-identity" not in shown
+    identity = markup(replace(status, identity_id="eu-west-1:0123"))
+    assert ("jf-place-identity" in identity, "0123" in identity) == (True, False)
     assert 'datetime="2026-01-01T12:00:00Z"' in shown
+
+
+def test_the_way_to_a_new_sign_in_fits_what_signs_in():
+    """Where the person is asked, a button or a clear comes first: %federate alone finds them signed in."""
+    brought = replace(VALID, sign_in="not_renewable", sign_in_expires_at=NOON, way_back="%federate research")
+    assert "bring a fresh one by then" in str(brought)
+    assert "bring a fresh one by then" in markup(brought)
+    asked = replace(brought, interactive=True)
+    assert "with %federate clear and then %federate research" in str(asked)
+    assert "sign in anew before, by the button" in markup(asked)
 
 
 def test_the_markup_does_not_change_while_nothing_happens():

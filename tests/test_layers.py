@@ -26,7 +26,7 @@ LAYERS = (
     ("delivery.live", "delivery.boto3", "delivery.environment", "sources", "notebook_prompt", "panel_prompt"),
     ("federated_session",),
     ("subscribers",),
-    ("refresher", "session_status"),
+    ("refresher", "session_status", "protocol"),
     ("exchange",),
     ("credentials",),
     ("openid",),

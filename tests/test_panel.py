@@ -97,12 +97,15 @@ def test_the_panel_follows_and_is_silent_while_nothing_happens(widgets, front_en
     """A few messages an event, the state by its classes and times; none in five seconds between."""
     front_end.run("%federate panel")
     assert "jf-is-none" in widgets.html
+    assert "primary" == widgets.state("jf-action-sign-in")["button_style"]
     front_end.run("%federate")
     until(lambda: "jf-is-valid" in widgets.html, front_end)
     time.sleep(0.5)
     assert 'class="jf-countdown"' in widgets.html
-    for place in ("subject", "account", "role", "region", "identity", "key"):
+    for place in ("subject", "account", "role", "region", "key"):
         assert f"jf-place-{place}" in widgets.html
+    assert "jf-place-identity" not in widgets.html  # STS gives none
+    assert "" == widgets.state("jf-action-sign-in")["button_style"]
     messages = len(front_end.heard)
     time.sleep(5)
     assert messages == len(front_end.heard)

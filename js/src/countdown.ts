@@ -51,13 +51,16 @@ export function expired(state: State, now: number): boolean {
 
 export function level(state: State, now: number, warnMinutes: number): Level {
   const { credentials, sign_in } = state.status;
-  if (credentials === 'none') {
-    return sign_in === 'needs_you' ? 'alarm' : 'quiet';
-  }
-  if (expired(state, now) || sign_in === 'needs_you') {
-    return 'alarm';
+  if (needsSignIn(state, now)) {
+    return credentials === 'none' && sign_in !== 'needs_you' ? 'quiet' : 'alarm';
   }
   return (left(state, now) ?? Number.POSITIVE_INFINITY) <= warnMinutes * 60_000 ? 'warn' : 'ordinary';
+}
+
+/** Whether somebody has to sign in. */
+export function needsSignIn(state: State, now: number): boolean {
+  const { credentials, sign_in } = state.status;
+  return credentials === 'none' || sign_in === 'needs_you' || expired(state, now);
 }
 
 export function heading(state: State): string {
@@ -111,16 +114,19 @@ export function words(state: State, now: number, warnMinutes: number, trans: Tra
 
 /** What becomes of the session when nobody does anything; null where there is none. */
 export function outlook(state: State, now: number, trans: TranslationBundle): string | null {
-  const { credentials, sign_in, next_try_at, way_back } = state.status;
-  if (credentials === 'none' || sign_in === 'needs_you' || expired(state, now)) {
+  const { sign_in, next_try_at, interactive, way_back } = state.status;
+  if (needsSignIn(state, now)) {
     return null;
   }
   if (next_try_at !== null) {
     return trans.__('Renewing it has failed and is tried again.');
   }
-  return sign_in === 'not_renewable'
-    ? trans.__('Nothing renews it: run %1 again with a fresh token.', way_back)
-    : trans.__('Renewed in the background.');
+  if (sign_in !== 'not_renewable') {
+    return trans.__('Renewed in the background.');
+  }
+  return interactive
+    ? trans.__('Nothing renews it: sign in anew before it ends.')
+    : trans.__('Nothing renews it: bring a fresh token and run %1.', way_back);
 }
 
 /** Which side to update, where the two speak different protocols. */

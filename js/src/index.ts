@@ -23,7 +23,7 @@ const bundle = (translator: ITranslator | null) =>
 
 const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
   id: 'jupyter-aws-federation:kernels',
-  description: 'Knows which kernels have loaded jupyter_federation, and how their AWS sessions stand.',
+  description: 'Knows the kernels and their AWS sessions.',
   autoStart: true,
   provides: IFederationKernels,
   optional: [INotebookTracker, IConsoleTracker],
@@ -46,7 +46,7 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
 
 const settings: JupyterFrontEndPlugin<ISettings> = {
   id: 'jupyter-aws-federation:settings',
-  description: "The settings of what is shown of a notebook's AWS session.",
+  description: 'Settings of what is shown of an AWS session.',
   autoStart: true,
   provides: ISettings,
   optional: [ISettingRegistry],
@@ -60,7 +60,7 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
 
 const popup: JupyterFrontEndPlugin<IPopup> = {
   id: 'jupyter-aws-federation:popup',
-  description: 'Shows the AWS session of the active notebook, and what can be done with it.',
+  description: 'Shows the AWS session of the active notebook.',
   autoStart: true,
   provides: IPopup,
   requires: [IFederationKernels, ISettings],
@@ -78,7 +78,7 @@ const popup: JupyterFrontEndPlugin<IPopup> = {
 
 const panel: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:panel',
-  description: 'Lets the panel that a kernel shows tick, and its buttons act while a cell runs.',
+  description: 'Lets the panel tick, and act while a cell runs.',
   autoStart: true,
   requires: [IFederationKernels, IPopup, IRenderMimeRegistry],
   optional: [ITranslator, ILabShell],
@@ -126,7 +126,7 @@ const panel: JupyterFrontEndPlugin<void> = {
 
 const statusItem: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:status-item',
-  description: 'Shows in the status bar until when the active notebook is signed in to AWS.',
+  description: 'Shows in the status bar when the AWS session ends.',
   autoStart: true,
   requires: [IFederationKernels, ISettings, IPopup],
   optional: [IStatusBar, ITranslator],
@@ -160,7 +160,7 @@ const statusItem: JupyterFrontEndPlugin<void> = {
 
 const notifications: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:notifications',
-  description: 'Notifies before an AWS session ends that nothing renews.',
+  description: 'Notifies before an AWS session ends.',
   autoStart: true,
   requires: [IFederationKernels, ISettings, IPopup],
   optional: [ITranslator],
@@ -177,7 +177,7 @@ const notifications: JupyterFrontEndPlugin<void> = {
 
 const commands: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:commands',
-  description: 'Commands that sign in to AWS, refresh the session, clear it and show its panel.',
+  description: 'Commands for the AWS session.',
   autoStart: true,
   requires: [IFederationKernels, IPopup],
   optional: [ICommandPalette, ITranslator],

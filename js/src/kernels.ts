@@ -113,27 +113,21 @@ class FederationKernel implements IFederationKernel {
 
   private onMessage(_: Kernel.IKernelConnection, message: KernelMessage.IIOPubMessage): void {
     const type: string = message.header.msg_type;
-    if (KernelMessage.isStatusMsg(message)) {
+    const content = message.content as Record<string, unknown>;
+    const ours = content.comm_id === this.comm;
+    if (type === 'status') {
       const parent = message.parent_header;
       // Our own requests make the kernel say "busy" and "idle" as well.
       if ('msg_type' in parent && parent.msg_type === 'execute_request') {
-        this.running = message.content.execution_state === 'busy';
+        this.running = content.execution_state === 'busy';
       }
-    } else if (KernelMessage.isCommOpenMsg(message)) {
-      if (message.content.target_name === COMM_TARGET) {
-        this.comm = message.content.comm_id;
-        this.take(parseState(message.content.data));
-      }
-    } else if (KernelMessage.isCommMsgMsg(message)) {
-      if (message.content.comm_id === this.comm) {
-        this.take(parseState(message.content.data));
-      }
-    } else if (KernelMessage.isCommCloseMsg(message)) {
-      if (message.content.comm_id === this.comm) {
-        this.forget();
-      }
-    } else if (type === 'shutdown_reply') {
-      this.forget(); // how a restart from another tab shows here
+    } else if (type === 'comm_open' && content.target_name === COMM_TARGET) {
+      this.comm = String(content.comm_id);
+      this.take(parseState(content.data));
+    } else if (type === 'comm_msg' && ours) {
+      this.take(parseState(content.data));
+    } else if ((type === 'comm_close' && ours) || type === 'shutdown_reply') {
+      this.forget(); // the latter is how a restart from another tab shows here
     }
   }
 

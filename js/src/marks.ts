@@ -8,7 +8,7 @@ import { Clipboard } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { act, answer, signIn } from './actions';
 import { until } from './countdown';
-import type { SignIn } from './protocol';
+import { roleName, type SignIn } from './protocol';
 import type { IFederationKernel } from './tokens';
 
 /** The kernel that a box belongs to, if this page knows it. */
@@ -59,10 +59,10 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
   const places = {
     subject,
     account: account_id,
-    role: role_arn && (role_arn.split('/').pop() ?? null),
+    role: role_arn && roleName(role_arn),
     region,
     identity: identity_id,
-    key: access_key_suffix && `…${access_key_suffix}`
+    key: access_key_suffix && trans.__('key …%1', access_key_suffix)
   };
   for (const [name, value] of Object.entries(places)) {
     for (const place of box.querySelectorAll<HTMLElement>(`.jf-place-${name}`)) {

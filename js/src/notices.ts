@@ -18,21 +18,19 @@ export function due(
   trans: TranslationBundle
 ): Notice | null {
   const { state, now } = kernel;
-  const { sign_in, credentials, credentials_expire_at, next_try_at, way_back } = state.status;
+  const { sign_in, credentials, credentials_expire_at, next_try_at, interactive, way_back } = state.status;
   const remaining = left(state, now);
   if (!settings.notifications || credentials === 'none' || remaining === null || state.signIn) {
     return null;
   }
   const key = (kind: string) => [kernel.id, credentials_expire_at, kind].join(' ');
+  const running = kernel.running ? trans.__(' and a cell is running') : '';
   if (expired(state, now)) {
-    const renews = sign_in === 'ok';
     return {
       key: key('expired'),
       type: 'error',
-      message: kernel.running
-        ? trans.__('The AWS session has expired and a cell is running: sign in now')
-        : trans.__('The AWS session has expired: sign in again'),
-      actions: renews ? ['refresh', 'sign-in'] : ['sign-in', 'clear']
+      message: trans.__('The AWS session has expired%1: sign in now', running),
+      actions: sign_in === 'ok' ? ['refresh', 'sign-in'] : ['sign-in', 'clear']
     };
   }
   const time = duration(remaining, trans);
@@ -40,12 +38,11 @@ export function due(
     return {
       key: key('needs_you'),
       type: 'warning',
-      message: kernel.running
-        ? trans.__(
-            'The sign-in cannot be renewed; the AWS session ends in %1 and a cell is running: sign in now',
-            time
-          )
-        : trans.__('The sign-in cannot be renewed; the AWS session ends in %1: sign in now', time),
+      message: trans.__(
+        'The sign-in cannot be renewed; the AWS session ends in %1%2: sign in now',
+        time,
+        running
+      ),
       actions: ['sign-in', 'clear']
     };
   }
@@ -56,14 +53,15 @@ export function due(
     return {
       key: key('not_renewable'),
       type: 'warning',
-      message: kernel.running
-        ? trans.__(
-            'The AWS session ends in %1, nothing renews it and a cell is running: run %2 again',
+      message: interactive
+        ? trans.__('Nothing renews the AWS session, it ends in %1%2: sign in now', time, running)
+        : trans.__(
+            'Nothing renews the AWS session, it ends in %1%2: bring a fresh token and run %3',
             time,
+            running,
             way_back
-          )
-        : trans.__('The AWS session ends in %1 and nothing renews it: run %2 again', time, way_back),
-      actions: ['refresh', 'clear']
+          ),
+      actions: [interactive ? 'sign-in' : 'refresh', 'clear']
     };
   }
   return next_try_at === null

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { mismatch, outlook, words } from './countdown';
+import { mismatch, needsSignIn, outlook, words } from './countdown';
 import { button, element, fill } from './marks';
 import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
 
@@ -109,7 +109,7 @@ export class Popup implements IPopup {
         chooser.append(new Option(profile, profile, profile === status.profile, profile === status.profile));
       }
     }
-    const signIn = button('sign-in', trans.__('Sign in'), ...(status.is_federated ? [] : ['jf-accept']));
+    const signIn = button('sign-in', trans.__('Sign in'), ...(needsSignIn(state, now) ? ['jf-accept'] : []));
     const refresh = button('refresh', trans.__('Refresh'));
     const clear = button('clear', trans.__('Clear AWS session'), 'jf-warn');
     refresh.disabled = !status.is_federated || status.refreshing;

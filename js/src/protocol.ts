@@ -25,6 +25,7 @@ export interface Status
   readonly credentials: 'none' | 'valid' | 'expired';
   readonly sign_in: 'ok' | 'needs_you' | 'not_renewable' | 'none';
   readonly refreshing: boolean;
+  readonly interactive: boolean;
   readonly is_federated: boolean;
   readonly way_back: string;
   readonly beside: readonly string[];
@@ -107,6 +108,11 @@ export function impersonal({ protocol, version, now, panel, status }: State): ob
   return { protocol, version, now, panel, status: kept };
 }
 
+/** A role by its own name: the ARN of a session has the session's behind it, that of a role may have a path before. */
+export function roleName(arn: string): string {
+  return arn.replace(/(assumed-role\/[^/]+).*/, '$1').replace(/.*\//, '');
+}
+
 function parseStatus(status: Record<string, unknown>): Status {
   const each = <K extends string, T>(keys: readonly K[], parse: (value: unknown) => T) =>
     Object.fromEntries(keys.map(key => [key, parse(status[key])])) as Record<K, T>;
@@ -116,6 +122,7 @@ function parseStatus(status: Record<string, unknown>): Status {
     credentials: oneOf(status.credentials, ['none', 'valid', 'expired']) ?? 'none',
     sign_in: oneOf(status.sign_in, ['ok', 'needs_you', 'not_renewable', 'none']) ?? 'none',
     refreshing: status.refreshing === true,
+    interactive: status.interactive === true,
     is_federated: status.is_federated === true,
     way_back: text(status.way_back) ?? '%federate',
     beside: texts(status.beside)

@@ -38,10 +38,7 @@ export interface IFederationKernels {
   of(panel: Widget): IFederationKernel | null;
 }
 
-export const IFederationKernels = new Token<IFederationKernels>(
-  'jupyter-aws-federation:IFederationKernels',
-  'The kernels that are signed in to AWS, or can be.'
-);
+export const IFederationKernels = new Token<IFederationKernels>('jupyter-aws-federation:IFederationKernels');
 
 export interface IFederationSettings {
   readonly warnMinutes: number;

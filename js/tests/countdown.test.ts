@@ -103,6 +103,9 @@ describe('outlook', () => {
     expect(
       outlook(state(42, { sign_in: 'not_renewable', way_back: '%federate prod' }), NOW, trans)
     ).toContain('%federate prod');
+    expect(outlook(state(42, { sign_in: 'not_renewable', interactive: true }), NOW, trans)).toContain(
+      'sign in anew'
+    );
     expect(outlook(state(42, { next_try_at: NOW + MINUTE }), NOW, trans)).toContain('tried again');
     expect(outlook(state(42, { sign_in: 'needs_you' }), NOW, trans)).toBeNull();
   });

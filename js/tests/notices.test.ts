@@ -21,7 +21,10 @@ describe('due', () => {
 
   it('warns ahead of an end that nothing prevents, below the threshold only', () => {
     expect(at(11, { sign_in: 'not_renewable' })).toBeNull();
-    expect(at(10, { sign_in: 'not_renewable' })?.message).toContain('nothing renews it');
+    expect(at(10, { sign_in: 'not_renewable' })?.message).toContain('Nothing renews');
+    const byPerson = at(9, { sign_in: 'not_renewable', interactive: true });
+    expect(byPerson?.message).toContain('sign in now');
+    expect(byPerson?.actions).toContain('sign-in');
     expect(at(9, { next_try_at: NOW + MINUTE })?.message).toContain('has failed');
   });
 

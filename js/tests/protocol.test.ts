@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { impersonal, parseReply, parseState } from '../src/protocol';
+import { impersonal, parseReply, parseState, roleName } from '../src/protocol';
 import { said, state } from './states';
 
 describe('parseState', () => {
@@ -108,5 +108,15 @@ describe('impersonal', () => {
     expect(parseState(JSON.parse(kept))?.status.credentials_expire_at).toBe(
       state(42).status.credentials_expire_at
     );
+  });
+});
+
+describe('roleName', () => {
+  it.each([
+    ['arn:aws:sts::123456789012:assumed-role/Researcher/ada@example.org', 'Researcher'],
+    ['arn:aws:iam::123456789012:role/Researcher', 'Researcher'],
+    ['arn:aws-cn:iam::123456789012:role/teams/birds/Researcher', 'Researcher']
+  ])('of %j is %j', (arn, name) => {
+    expect(roleName(arn)).toBe(name);
   });
 });

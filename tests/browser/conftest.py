@@ -51,6 +51,7 @@ def lab(tmp_path_factory, _aws):
     (profile / "ipython_kernel_config.py").write_text("c.IPKernelApp.log_level = 10\n")
     variables = {"AWS_ENDPOINT_URL": _aws.url, "AWS_EC2_METADATA_DISABLED": "true", "NO_PROXY": "127.0.0.1,localhost"}
     without = dict.fromkeys(("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"), "")
+    variables["JUPYTER_PREFER_ENV_PATH"] = "0"  # or the virtual environment's own extension would come first
     server = JupyterServer(home, "lab", module="jupyterlab", **homely(home), **variables, **without)
     try:
         server.wait()
@@ -98,18 +99,22 @@ class Notebook:
 
 @pytest.fixture
 def open_notebook(lab, chromium, tmp_path):
-    """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab."""
+    """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab.
+
+    ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded.
+    """
     context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     name = f"{tmp_path.name}.ipynb"
 
-    def make(*cells):
+    def make(*cells, kernel="python3", before=lambda tab: None):
         content = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
-            metadata={"kernelspec": {"name": "python3", "display_name": "Python 3 (ipykernel)", "language": "python"}},
+            metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
         )
         nbformat.write(content, lab.home / name)
         tab = context.new_page()
+        before(tab)
         tab.goto(f"{lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
         return Notebook(tab, lab.home / name, tmp_path)
 

@@ -1,84 +1,16 @@
-"""The JupyterLab extension in a real Chromium: kernels that say canned states (`canned_kernel`), and a real one."""
+"""The JupyterLab extension in a real Chromium: with kernels that say canned states (`canned_kernel`)."""
 
 import json
 import re
 import time
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
-from jupyter_federation.demo.servers import DemoServers
+from screens import CONTRAST, Screen
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 HERE = Path(__file__).parent
-AXE = HERE.parents[1] / "js" / "node_modules" / "axe-core" / "axe.min.js"
-CONTRAST = """element => {
-    const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
-    const over = (colours) => {
-        for (const colour of colours) { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); }
-        return [...canvas.getImageData(0, 0, 1, 1).data].slice(0, 3);
-    };
-    const grounds = [];
-    for (let at = element; at; at = at.parentElement) grounds.unshift(getComputedStyle(at).backgroundColor);
-    const light = colour => {
-        const [r, g, b] = colour.map(part => part / 255)
-            .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
-        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-    };
-    const [a, b] = [over(grounds), over([...grounds, getComputedStyle(element).color])].map(light).sort();
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-}"""
-
-
-class Screen:
-    """A notebook whose first cell has opened the comm, as a person sees it."""
-
-    def __init__(self, notebook):
-        self.notebook = notebook
-        self.tab = notebook.tab
-        self.asked_file = notebook.directory / "asked"
-        self.item = self.tab.locator(".jf-status-button")
-        self.popup = self.tab.locator(".jf-popup")
-        self.panel = self.tab.locator(".jp-OutputArea .jf-panel")
-
-    def run(self, number):
-        """Run the cell ``number``, from 0."""
-        self.tab.locator(".jp-Notebook .jp-CodeCell").nth(number).locator(".jp-InputArea-prompt").click()
-        self.tab.keyboard.press("Control+Enter")
-
-    def command(self, name, **arguments):
-        """As from the palette."""
-        self.tab.evaluate("([name, it]) => { jupyterapp.commands.execute(name, it) }", [name, arguments])
-
-    def save(self):
-        """File > Save, with the panel; the text of the file."""
-        end = time.monotonic() + 20
-        while "jf-saved" not in (text := self.notebook.path.read_text()):
-            assert time.monotonic() < end, text
-            self.tab.keyboard.press("Control+s")
-            time.sleep(0.3)
-        return text
-
-    def asked(self):
-        """The requests that have come to the kernel, but for those that only look."""
-        lines = self.asked_file.read_text().splitlines() if self.asked_file.exists() else []
-        return [request for request in map(json.loads, lines) if request["action"] != "state"]
-
-    def awaits(self, *expected):
-        """Until the kernel has been asked this; how long it took, in seconds."""
-        begin = time.monotonic()
-        while [request["action"] for request in self.asked()] != list(expected):
-            assert time.monotonic() < begin + 5, self.asked()
-            time.sleep(0.02)
-        return time.monotonic() - begin
-
-    def violations(self, *where):
-        """What axe-core finds wrong."""
-        self.tab.add_script_tag(path=AXE)
-        found = self.tab.evaluate("where => axe.run({ include: where }).then(found => found.violations)", list(where))
-        return [(each["id"], [node["html"] for node in each["nodes"]]) for each in found]
 
 
 @pytest.fixture
@@ -362,26 +294,3 @@ def test_notebook_7_has_the_panel_and_the_notifications(open_screen):
     screen.notebook.picture("extension-notebook-7")
     screen.panel.get_by_role("button", name="Clear AWS session").click()
     assert screen.awaits("clear") < 1
-
-
-def test_with_the_real_kernel_a_click_stops_the_client_of_the_running_cell(open_notebook):
-    """`%federate` shows the panel; its Clear ends the session that a running cell uses; its Sign in begins one."""
-    with DemoServers(lifetime=timedelta(minutes=42)) as demo:
-        notebook = open_notebook(
-            f"import os; os.environ.update({demo.environment()!r})",
-            "%load_ext jupyter_federation\n%federate",
-            "import boto3, time\ns3 = boto3.client('s3')\nwhile True: s3.list_buckets(); time.sleep(0.1)",
-        )
-        screen = Screen(notebook)
-        notebook.run()
-        screen.item.wait_for(timeout=30_000)
-        screen.panel.get_by_text("ada@example.org").wait_for()
-        cell = screen.tab.locator(".jp-CodeCell").nth(2)
-        cell.get_by_text("[*]:").wait_for()
-        notebook.picture("extension-real")
-        screen.panel.get_by_role("button", name="Clear AWS session").click()
-        screen.tab.get_by_text("AWS signed out").wait_for(timeout=1000)
-        notebook.outputs(2).get_by_text("SessionClearedError").first.wait_for(timeout=5000)
-        notebook.picture("extension-real-cleared")
-        screen.panel.get_by_role("button", name="Sign in", exact=True).click()
-        screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for(timeout=10_000)
