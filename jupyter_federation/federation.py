@@ -161,7 +161,8 @@ class Federation:
         """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in."""
         configuration = self._load_configuration()
         selected = configuration.profile(profile)
-        return self._sign_in(selected, self._make_source(selected, _notebook(), configuration.policy), prompt)
+        source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
+        return self._sign_in(selected, source, prompt)
 
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.

@@ -6,7 +6,6 @@ import html
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-
 # Over plain http there is no `navigator.clipboard`, but for localhost.
 _COPY = (
     "getSelection().selectAllChildren(this.previousElementSibling); "

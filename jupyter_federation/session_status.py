@@ -128,11 +128,11 @@ class SessionStatus:
         if self.sign_in == "not_renewable":
             end = self.sign_in_expires_at
             if self.interactive:
-                ends = "" if end is None else f"ends at {_moment(end)}, and "
-                return (
-                    f"The sign-in behind it {ends}cannot be renewed: sign in anew before, by the panel's Sign in "
-                    f"button, or with %federate clear and then {self.way_back}."
-                )
+                ends = "Nothing renews your sign-in"
+                if end is not None:
+                    ends = f"Your sign-in ends at {_moment(end)}, and nothing renews it"
+                way = f"by the panel's Sign in button, or with %federate clear and then {self.way_back}"
+                return f"{ends}: sign in anew before, {way}."
             if end is None:
                 return "Nothing renews the token behind it: bring a fresh one when the credentials have expired."
             ends = "ended" if end <= now else "ends"
