@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _DEADLINE = 10  # seconds for a question outside of a session
-_BROUGHT = (None, "file", "env", "var", "jupyterhub")  # sources of tokens for which nobody is asked
+_BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -96,7 +96,9 @@ class _Widgets:
         self._notice = ipywidgets.HTML()
         self._offer.add_class("jf-without-extension")
         self._notice.add_class("jf-notice")
-        self._profile = ipywidgets.Dropdown(description="Profile", layout={"width": "auto"})
+        self._profile = ipywidgets.Dropdown(
+            description="Profile", layout={"width": "auto"}, style={"description_width": "initial"}
+        )
         self._profile.add_class("jf-profile")
         self._preferred: str | None = None
         self._sign_in = self._button("sign-in", "Sign in", "Sign in with the federation profile, also while signed in")
@@ -116,7 +118,7 @@ class _Widgets:
                 self._clear,
                 self._clear_sign_out,
             ],
-            layout={"flex_flow": "row wrap"},
+            layout={"flex_flow": "row wrap", "margin": "4px 0 0 14px"},  # below the text
         )
         actions.add_class("jf-actions")
         self._box = ipywidgets.VBox([self._state, actions, place, self._offer, self._notice])
