@@ -11,7 +11,11 @@ from jupyter_federation.errors import FederationError, InvalidStateError
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for an error that is said in a sentence, or argparse's 2."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
     try:
         return _run(arguments)
     except FederationError as error:
@@ -23,14 +27,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jupyter federation", description="AWS in Jupyter with the login you have.")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     demo = commands.add_parser(
         "demo", help="try it out with an embedded identity provider and an embedded AWS; nothing leaves this machine"
     )
     demo.add_argument("--execute", action="store_true", help="run the quickstart notebook here and print what happens")
     demo.add_argument("--no-browser", action="store_true", help="print JupyterLab's address only")
     commands.add_parser("profiles", help="list the federation profiles and the files they come from")
-    commands.add_parser("doctor", help="find out why a sign-in does not work (not in this release yet)")
+    commands.add_parser("doctor")  # reserved; without help, it is not listed
     return parser
 
 

@@ -48,8 +48,9 @@ TARGET, one of
   --identity-pool-id POOL         a Cognito identity pool
   --role-arn ARN                  a role, by AWS STS
 
-Options, the same as a profile's keys:
+The other options are the same as a profile's keys.
 """
+_OPTION_LINE = "  {:<30}  {} ({})\n"
 _NOT_YET = {
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
     "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
@@ -120,7 +121,7 @@ class FederateMagic:
         %federate --token-file PATH --identity-pool-id POOL
         %federate --token-env NAME --role-arn ARN --region REGION
 
-        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles | doctor | export
+        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles
         %federate --help           every option
 
         A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
@@ -214,7 +215,7 @@ def _run(words: deque[str]) -> Any:
     from jupyter_federation.config import SUBCOMMANDS
 
     if {"--help", "-h"} & set(words):
-        sys.stdout.write(_help())
+        sys.stdout.write(_help(words[0]))
         return None
     first = words.popleft() if words and not words[0].startswith("-") else None
     if first in SUBCOMMANDS:
@@ -309,7 +310,7 @@ def _candidates(before: list[str], fragment: str) -> Iterable[str]:
     from jupyter_federation.profile import OPTIONS
 
     if not before and not fragment.startswith("-"):
-        return (*SUBCOMMANDS, *load().profiles)
+        return (*(each for each in SUBCOMMANDS if each not in _NOT_YET), *load().profiles)
     keys = _keys()
     key = keys.get(before[-1]) if before else None
     if key is not None and OPTIONS[key].kind != "flag":
@@ -319,11 +320,18 @@ def _candidates(before: list[str], fragment: str) -> Iterable[str]:
     return [option for option in (*keys, "--help") if option not in before]
 
 
-def _help() -> str:
+def _help(command: str) -> str:
+    """What ``%federate --help`` prints; behind a subcommand, its own line."""
     from jupyter_federation.profile import OPTIONS
 
-    return _HELP + "".join(
-        f"  --{key.replace('_', '-')}: {option.help} ({option.expects})\n"
-        for key, option in OPTIONS.items()
-        if key not in {"source", "path", "variable", "token_prompt", "identity_pool_id", "role_arn"}  # stand above
-    )
+    own = [line for line in _HELP.splitlines(keepends=True) if line.startswith(f"%federate {command} ")]
+    if own:
+        return "".join(own)
+    groups: dict[str, list[str]] = {"Signing in": [], "At AWS": []}
+    for key, option in OPTIONS.items():
+        if option.secret or key in {"path", "variable", "token_prompt", "identity_pool_id", "role_arn"}:
+            continue  # it stands above, or must not stand on a line
+        typed = f"--{key.replace('_', '-')} {option.metavar(key)}".rstrip()
+        group = groups["Signing in" if option.sources or key == "source" else "At AWS"]
+        group.append(_OPTION_LINE.format(typed, option.help, option.expects))
+    return _HELP + "".join(f"\n{title}\n{''.join(lines)}" for title, lines in groups.items())

@@ -40,7 +40,15 @@ def test_the_doctor_says_that_it_is_not_here_yet(capsys):
     assert "not in this release yet" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["demmo"], ["demo", "--exec-ute"]])
+def test_without_a_command_the_help_is_shown(capsys):
+    """What there is, and not what is only reserved."""
+    assert app.main([]) == 0
+    shown = capsys.readouterr().out
+    assert "profiles" in shown
+    assert "doctor" not in shown
+
+
+@pytest.mark.parametrize("arguments", [["demmo"], ["demo", "--exec-ute"]])
 def test_a_wrong_line_is_argparse_s_business(arguments, capsys):
     """Exit status 2 and a usage line."""
     with pytest.raises(SystemExit) as caught:

@@ -191,7 +191,30 @@ def test_help_shows_every_option(shell, capsys):
     """From the one list."""
     run(shell, "%federate --help")
     shown = capsys.readouterr().out
-    assert all(each in shown for each in ("--token-file PATH", "--identity-pool-id", "--assume-role-arn", "--region"))
+    assert all(
+        each in shown
+        for each in ("--token-file PATH", "--identity-pool-id", "--assume-role-arn ARN", "--region REGION")
+    )
+    assert (
+        shown.index("Signing in") < shown.index("--tenant TENANT") < shown.index("At AWS") < shown.index("--region R")
+    )
+    assert not [word for word in ("doctor", "export", "--client-secret ") if word in shown]
+
+
+@pytest.mark.parametrize("line", ["clear --help", "clear -h", "clear prod --help"])
+def test_help_of_a_subcommand_is_its_own(shell, federation, capsys, line):
+    """And nothing is called."""
+    run(shell, f"%federate {line}")
+    (shown,) = capsys.readouterr().out.splitlines()
+    assert shown.startswith("%federate clear [PROFILE]")
+    assert "--sign-out" in shown
+    assert federation.calls == []
+
+
+def test_what_is_not_built_yet_is_not_offered(shell):
+    """Neither by Tab nor by %federate?."""
+    assert not [line for line in complete(shell, "%federate ") if "doctor" in line or "export" in line]
+    assert not [word for word in ("doctor", "export") if word in magic.FederateMagic.federate.__doc__]
 
 
 # With the real federation
