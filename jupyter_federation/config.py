@@ -36,6 +36,10 @@ SUBCOMMANDS = ("status", "whoami", "refresh", "clear", "panel", "profiles", "doc
 _Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
 
 _NAME = "jupyter_federation_config"
+_MEANT = {
+    **dict.fromkeys(("login", "signin", "sign-in", "logon"), "%federate alone signs in."),
+    **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), "%federate clear signs out."),
+}
 # How, not as whom: a lock leaves these free.
 _MANNER: dict[str, Any] = dict.fromkeys(("no_browser", "use_device_code", "token_prompt", "redirect_port"))
 
@@ -141,11 +145,11 @@ class Configuration:
         if name in self.broken:
             raise self.broken[name].restated()
         there = f"There are: {', '.join(self._names)}." if self._names else "There is none yet."
-        nearest = did_you_mean(name, (*self._names, *SUBCOMMANDS))
+        nearest = _MEANT.get(name.lower()) or did_you_mean(name, (*self._names, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {without_tokens(name)!r}{why}.",
-            fix=f"{there if nearest is None else f'{nearest} {there}'} Looked for in {_NAME}.json and {_NAME}.d/*.json "
-            f"of {', '.join(map(str, self.directories))}.",
+            fix=" ".join(filter(None, (nearest, there, f"Yours stand in {self._own_file}."))),
+            looked_in=", ".join(map(str, self.directories)),
         )
 
     @property

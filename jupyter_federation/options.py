@@ -44,6 +44,13 @@ class Option:
     beside: tuple[str, ...] = ()
     secret: bool = False
 
+    def metavar(self, key: str) -> str:
+        """What stands for its value where ``key`` is shown as a command's option; nothing for a flag."""
+        if self.kind == "flag":
+            return ""
+        of_kind = {"a path": "PATH", "an https URL": "URL", "a variable's name": "NAME"}
+        return of_kind.get(self.expects) or key.rpartition("_")[2].upper()
+
 
 def option(help_: str, kind: str = "text", *, choices: tuple[str, ...] = (), **parts: Any) -> Any:
     """A dataclass field for an `Option`; from a flag's kind, or from ``choices``, follows what it expects."""
@@ -84,7 +91,7 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
         shown = "" if options[key].secret else f", not {reprlib.repr(value)}"
         raise ConfigurationError(
             f"{where}: `{key}` should be {options[key].expects}{shown}.",
-            fix=did_you_mean(str(value), options[key].choices) or f"It says: {options[key].help}",
+            fix=did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}",
         ) from None
 
 

@@ -29,7 +29,10 @@ _COGNITO_ID: dict[str, Any] = {  # an identity pool's or an identity's, as in Co
     "expects": "a Cognito id (REGION:UUID)",
     "pattern": r"[\w-]+:[0-9a-f-]+",
 }
-_ROLE: dict[str, Any] = {"expects": "an IAM role's ARN", "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+"}
+_ROLE: dict[str, Any] = {
+    "expects": "an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)",
+    "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+",
+}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,8 +56,8 @@ class Profile:
     )
     tenant: str | None = option(
         "Entra's tenant: its id or domain.",
-        expects="a tenant's id or domain",
-        pattern=r"[\w.-]+",
+        expects="one tenant's id or domain",
+        pattern=r"(?!(?i:common|organizations|consumers)$)[\w.-]+",  # AWS trusts one issuer at a time
         sources=("entra",),
         required=True,
     )
@@ -216,7 +219,9 @@ def _check_company(profile: Profile, key: str, known: Option) -> None:
             raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it: {known.expects}.")
         return
     if known.sources and profile.source not in known.sources:
-        raise _wrong(profile, key, f"and it is for {' and '.join(known.sources)} alone", "Leave it out.")
+        raise _wrong(
+            profile, key, f"and it is for {' and '.join(known.sources)} alone, not {profile.source}", "Leave it out."
+        )
     if known.beside and all(getattr(profile, other) is None for other in known.beside):
         raise _wrong(profile, key, f"and it goes with `{'` or `'.join(known.beside)}` only", "Leave it out.")
 
@@ -227,4 +232,6 @@ def _title(profile: Profile) -> str:
 
 def _wrong(profile: Profile, key: str, why: str, fix: str) -> ConfigurationError:
     """What is wrong with ``key``, and where it was said."""
-    return ConfigurationError(f"{_title(profile)} says `{key}` ({profile.origins[key]}), {why}.", fix=fix)
+    origin = profile.origins[key]
+    said = f"The command says `{key}`" if origin == "the command" else f"{_title(profile)} says `{key}` ({origin})"
+    return ConfigurationError(f"{said}, {why}.", fix=fix)

@@ -110,7 +110,7 @@ class IdToken:
         if self.expires_at is not None and self.expires_at <= now:
             raise InvalidTokenError(
                 f"The token from {self.issuer or 'the provider'} expired at {self.expires_at:%Y-%m-%d %H:%M:%S} UTC; "
-                f"this machine's clock says {now:%H:%M:%S} UTC.",
+                f"this machine's clock says {now:%Y-%m-%d %H:%M:%S} UTC.",
                 fix="Get a fresh token, then run %federate again. If it is fresh, this machine's clock is wrong.",
                 issuer=self.issuer,
                 expires_at=self.expires_at,

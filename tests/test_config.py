@@ -153,7 +153,8 @@ def test_a_file_that_cannot_be_read_is_an_error(directories, load, content):
         ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
         ({"identity_pool_id": "us-east-1/abc"}, "should be a Cognito id (REGION:UUID), not 'us-east-1/abc'"),
         ({"region": "eu_west_1"}, "`region` should be an AWS region, not 'eu_west_1'"),
-        ({"role_arn": "arn:aws:iam::12:role/x"}, "should be an IAM role's ARN"),
+        ({"role_arn": "arn:aws:iam::12:role/x"}, "should be an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)"),
+        ({"tenant": "Common"}, "`tenant` should be one tenant's id or domain, not 'Common'. What `tenant` is: Entra's"),
         ({"duration_seconds": 60}, "should be seconds from 900 to 43200, not 60"),
         ({"duration_seconds": True}, "not True"),
         ({"duration_seconds": 1000.5}, "not 1000.5"),
@@ -211,10 +212,10 @@ def test_a_client_secret_s_place_is_taken_and_one_is_enough(write, load, source)
     keys |= {} if source in {"entra", "google"} else {"issuer": "https://login.example.org"}
     write("user", profiles={"research": keys | {"client_secret_env": "SECRET"}})
     assert "SECRET" == load().profile("research").client_secret_env
-    with pytest.raises(ConfigurationError, match=r"`client_secret_file` .*and `client_secret_env` as well"):
+    with pytest.raises(ConfigurationError, match=r"`client_secret_file`, and `client_secret_env` as well"):
         load().profile("research", client_secret_file="~/secret")
     if source == "google":
-        with pytest.raises(ConfigurationError, match=r"`client_secret_env` .*and `client_secret` as well"):
+        with pytest.raises(ConfigurationError, match=r"`client_secret_env`.* and `client_secret` as well"):
             load().profile("research", client_secret="GOCSPX-abc")
 
 
@@ -316,9 +317,17 @@ def test_an_unknown_profile_names_the_nearest_those_there_are_and_where(write, l
     ) as caught:
         load().profile("reserch")
     assert "There are: research, prod." in caught.value.fix
-    assert all(str(each) in caught.value.fix for each in directories.values())
+    assert all(str(each) in caught.value.diagnostics() for each in directories.values())
+    assert str(directories["system"]) not in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"Did you mean `status`\?"):
         load().profile("stauts")
+
+
+@pytest.mark.parametrize(("word", "said"), [("login", "%federate alone signs in"), ("logout", "%federate clear")])
+def test_the_word_of_another_tool_leads_to_ours(load, word, said):
+    """Other command lines sign in by a subcommand."""
+    with pytest.raises(ConfigurationError, match=f"no federation profile '{word}'. {said}"):
+        load().profile(word)
 
 
 def test_a_default_profile_that_is_not_there_is_named_with_its_file(write, load):
@@ -357,9 +366,9 @@ def test_without_a_default_the_profiles_are_named(write, load):
         ({**FILE, "role_arn": ROLE}, 'add `"flow": "classic"`'),
         ({**FILE, "flow": "classic"}, "needs `role_arn`"),
         ({**FILE, "flow": "classic", "role_arn": ROLE, "custom_role_arn": ROLE}, "the classic flow takes `role_arn`"),
-        ({**FILE, "variable": "TOKEN"}, "`variable` (the command), and it is for env and var alone"),
-        ({**FILE, "source": "prompt"}, "`path` (the command), and it is for file alone"),
-        ({"source": "env", "role_arn": ROLE}, "`source` (the command), which needs `variable` too"),
+        ({**FILE, "variable": "TOKEN"}, "The command says `variable`, and it is for env and var alone, not file"),
+        ({**FILE, "source": "prompt"}, "The command says `path`, and it is for file alone, not prompt"),
+        ({"source": "env", "role_arn": ROLE}, "The command says `source`, which needs `variable` too"),
         ({"source": "entra", "client_id": "a", "role_arn": ROLE}, "needs `tenant`"),
         ({"source": "oidc", "client_id": "a", "role_arn": ROLE}, "needs `issuer`"),
         ({"source": "google", "role_arn": ROLE}, "needs `client_id`"),

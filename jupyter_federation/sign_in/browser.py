@@ -136,6 +136,6 @@ class BrowserRung:
         if answer is None:
             raise LoginFailedError(
                 f"Nobody signed in at {sign_in.issuer} within {self._patience.total_seconds():.0f} s.",
-                fix="Close the window that is still open.",
+                fix="Close the window that is still open. If its page refused, check `client_id`.",
             )
         return sign_in.redeem(answer)

@@ -53,7 +53,7 @@ class CallbackRung:
         if answer is None:
             raise LoginFailedError(
                 f"Nobody came back from {sign_in.issuer} within {self._patience.total_seconds():.0f} s; if its page "
-                f"refused the redirect URI, it is {redirect_uri} that has to be registered.",
+                f"refused it, the redirect URI to register for `client_id` {sign_in.client_id} is {redirect_uri}.",
                 fix="Finish the newest sign-in page.",
             )
         return sign_in.redeem(answer)
@@ -61,7 +61,7 @@ class CallbackRung:
     def _steps(self, redirect_uri: str) -> tuple[str, ...]:
         steps = (
             "Open this where you use Jupyter, and sign in; the last page says when to come back here.",
-            f"Should the sign-in page refuse the redirect URI, have {redirect_uri} registered.",
+            f"Should its page refuse, check `client_id`, and have the redirect URI {redirect_uri} registered for it.",
         )
         return steps if self._instead is None else (*steps, f"Until then, cancel the sign-in and run {self._instead}.")
 
