@@ -101,6 +101,10 @@ soak: setup chromium certified  ## what takes minutes of wall clock
 bench: setup  ## ours beside what people would use instead, in one run; writes bench.json
 	$(BIN)/python -m tests.bench
 
+.PHONY: picture
+picture: setup chromium  ## the README's pictures, from the demo in a real browser
+	$(BIN)/python -m tests.picture
+
 .PHONY: format
 format: setup  ## rewrite the code as `make lint` wants it
 	$(BIN)/ruff format .

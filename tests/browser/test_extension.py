@@ -36,7 +36,7 @@ def open_screen(open_notebook, tmp_path):
 
 
 def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
-    """Status item and panel tick for five seconds in which nothing goes to or from the kernel."""
+    """Status item and panel tick for twenty seconds in which nothing goes to or from the kernel."""
     frames = []
 
     def watch(socket):
@@ -56,7 +56,7 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
     assert frames  # there is something to hear
     frames.clear()
     seen = set()
-    for _ in range(5):
+    for _ in range(20):
         assert re.fullmatch(r"AWS research\s*\d\d:\d\d", screen.item.inner_text())
         assert re.search(r"\(\d\d:\d\d left\)", screen.panel.locator("time").inner_text())
         seen.add(screen.item.inner_text())
@@ -64,7 +64,7 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
     assert [] == [
         frame for frame in frames if "debug_re" not in str(frame)
     ]  # JupyterLab's debugger looks when it likes
-    assert len(seen) >= 4
+    assert len(seen) >= 18
 
 
 def test_colours_words_and_contrast_follow_the_state(open_screen):
