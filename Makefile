@@ -12,9 +12,9 @@ JS := js/package.json js/tsconfig.json js/rspack.config.cjs $(shell find js/src 
 
 # Installed again only when what is installed has changed.
 .venv/.installed: pyproject.toml
-	@echo 'Installing into .venv; the first time takes about a minute ...'
+	@echo 'Installing the package and what its demo and tests need into .venv; the first time takes two minutes or more ...'
 	$(PYTHON) -m venv .venv
-	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[test]'
+	SKIP_JUPYTER_BUILDER=1 $(BIN)/python -m pip install --disable-pip-version-check --editable '.[test]'
 	@touch $@
 
 js/node_modules/.installed: js/package-lock.json
