@@ -79,8 +79,8 @@ def unregister(shell: InteractiveShell) -> None:
     panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("panel_widgets", "calls"))
     if panel is not None:
         panel.of_this_kernel().close()
-    if calls is not None:  # otherwise nobody has signed in
-        calls.clear()
+    if calls is not None and calls.clear().remarks:  # otherwise nobody was signed in
+        sys.stdout.write("Signed out of AWS, because the extension was unloaded; load it and run %federate again.\n")
 
 
 class FederateMagic:

@@ -49,6 +49,13 @@ def shell(bare_shell):
     magic.unregister(bare_shell)
 
 
+class Result(str):
+    """What a call gives; ``remarks`` as a SessionStatus has them."""
+
+    __slots__ = ("remarks",)
+    remarks: tuple[str, ...]
+
+
 @pytest.fixture
 def federation(monkeypatch):
     """Stands in for jupyter_federation.calls; ``calls`` holds (name, arguments, keywords)."""
@@ -56,7 +63,9 @@ def federation(monkeypatch):
     stand_in.calls = []
 
     def recorder(name):
-        return lambda *args, **keywords: stand_in.calls.append((name, args, keywords)) or f"result of {name}"
+        result = Result(f"result of {name}")
+        result.remarks = ()
+        return lambda *args, **keywords: stand_in.calls.append((name, args, keywords)) or result
 
     for name in ("federate", "status", "whoami", "refresh", "clear", "panel"):
         setattr(stand_in, name, recorder(name))
@@ -395,6 +404,19 @@ def test_unloading_leaves_the_shell_as_it_was_and_signs_out(bare_shell, federati
     bare_shell.run_line_magic("unload_ext", "jupyter_federation")
     assert before == state()
     assert [("clear", (), {})] == federation.calls
+
+
+@pytest.mark.usefixtures("aws_environment")
+@pytest.mark.parametrize("command", ["unload_ext", "reload_ext"])
+def test_an_unloading_that_signs_out_says_so(shell, pool, provider, monkeypatch, capsys, command):  # noqa: PLR0917
+    """In one line, once: where nobody is signed in there is none."""
+    monkeypatch.setenv("TOKEN", provider.id_token("ada"))
+    run(shell, f"%federate --token-env TOKEN --identity-pool-id {pool.id}")
+    capsys.readouterr()
+    shell.run_line_magic(command, "jupyter_federation")
+    assert capsys.readouterr().out.count("Signed out of AWS") == 1
+    shell.run_line_magic("reload_ext", "jupyter_federation")
+    assert capsys.readouterr().out == ""
 
 
 def test_loading_twice_is_loading_once(bare_shell):
