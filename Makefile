@@ -78,19 +78,20 @@ browser: setup chromium certified  ## the tests that drive a real Chromium
 
 .PHONY: test
 test: lint typescript chromium certified  ## everything: lint, types, tests, the quickstart notebook, the floors
-	$(BIN)/python -m pytest -m 'not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not browser'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) floors
 
 .venv-floors/.installed: pyproject.toml tests/floors.txt
 	$(PYTHON) -m venv .venv-floors
 	SKIP_JUPYTER_BUILDER=1 .venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
-		--editable '.[demo]' pytest pytest-timeout hypothesis trustme
+		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis trustme
 	@touch $@
 
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
-	.venv-floors/bin/python -m pytest -q -m 'not slow and not soak' \
+	.venv-floors/bin/python -m pytest -q -n auto -m 'not slow and not soak' \
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak

@@ -36,8 +36,9 @@ def token_file(tmp_path, provider):
 
 
 @pytest.fixture
-def configured(isolated_home, token_file, role, aws_environment):
+def configured(isolated_home, token_file, role, aws_environment, monkeypatch):
     """As an administrator ships it: the profile, and IPython's line; ``configured(**keys)`` changes the profile."""
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     kernels = isolated_home / "ipythondir" / "profile_default"
     kernels.mkdir(parents=True)
     line = 'c.InteractiveShellApp.extensions.append("jupyter_federation.at_start")\n'

@@ -169,12 +169,12 @@ def test_the_log_is_looked_into(signed_in, log):
 
 def test_without_the_filter_botocore_logs_the_token(signed_in, log, s3_client, monkeypatch):
     """The same request logs the session token where the filter is taken away: the tests above prove something."""
-    for name in logging.root.manager.loggerDict:
-        if name.startswith("botocore"):
-            monkeypatch.setattr(logging.getLogger(name), "filters", [])
-    signed_in.aws.inject("s3:GET", LISTED)
-    s3_client().list_buckets()
-    monkeypatch.undo()
+    with monkeypatch.context() as without:
+        for name in logging.root.manager.loggerDict:
+            if name.startswith("botocore"):
+                without.setattr(logging.getLogger(name), "filters", [])
+        signed_in.aws.inject("s3:GET", LISTED)
+        s3_client().list_buckets()
     guard_logs()
 
     assert {"session token 0"} == signed_in.scanner().found(log())

@@ -175,6 +175,7 @@ def test_another_state_is_not_delivered_and_the_wait_goes_on(elsewhere, person):
     assert [False, True] == person.pages
 
 
+@pytest.mark.slow
 def test_nobody_comes_back(make_source, person, mailbox):
     """The wait shows life and ends; what comes later is not taken."""
     sign_in = make_source()._client.begin()

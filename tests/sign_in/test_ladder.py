@@ -317,6 +317,7 @@ def test_a_pasted_token_lasts_no_longer_than_the_policy_lets_it(make_source, per
     assert timedelta(minutes=59) < source.renew_at - datetime.now(timezone.utc) <= timedelta(hours=1)
 
 
+@pytest.mark.slow
 def test_nobody_comes_back_from_the_browser(make_source, person):
     """The wait ends, and shows life until then."""
     rung = browser_rung.BrowserRung(open_browser=lambda address: True, patience=timedelta(seconds=2))
@@ -364,6 +365,7 @@ def test_a_browser_is_here_where_there_is_a_display_and_no_hub(monkeypatch, envi
 
 
 @both
+@pytest.mark.slow
 def test_a_code_that_nobody_types_expires(make_source, person, provider, monkeypatch):
     """With a sentence, and after no more polls than the provider wants."""
     provider.device_interval = 1
@@ -415,6 +417,7 @@ def test_what_is_pasted_and_is_no_address_is_refused_without_being_shown(make_so
 
 
 @both
+@pytest.mark.slow
 def test_a_device_code_that_is_refused_is_a_failed_sign_in(make_source, person, provider):
     """access_denied, as the provider says it."""
     provider.device_interval, person.user = 1, ""

@@ -243,6 +243,7 @@ def test_discovery_that_failed_is_tried_again(make, person, provider):
 
 @both
 @pytest.mark.parametrize("operation", ["discovery", "token"])
+@pytest.mark.slow
 def test_a_provider_that_hangs_ends_within_the_time_limit(make, person, provider, monkeypatch, operation):
     """Neither library has one of its own."""
     monkeypatch.setattr(connection, "_TIMEOUT", (0.5, 0.5))

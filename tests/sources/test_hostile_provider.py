@@ -117,6 +117,7 @@ ENDLESS = {
 
 @both
 @pytest.mark.parametrize("endless", ENDLESS)
+@pytest.mark.slow
 def test_an_answer_without_end_ends_within_the_time_limit_and_is_read_no_further(
     server, source, person, monkeypatch, endless
 ):
