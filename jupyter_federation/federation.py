@@ -158,9 +158,21 @@ class Federation:
         return self._sign_in(selected, source, prompt)
 
     def federate_anew(self, profile: str | None = None, *, prompt: Prompt) -> SessionStatus:
-        """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in."""
+        """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in.
+
+        Without a name it repeats the sign-in that there is, options and all, and never turns it into the default
+        profile's.  Raises InvalidStateError where that came from a call in Python, which alone can repeat it.
+        """
         configuration = self._load_configuration()
-        selected = configuration.profile(profile)
+        current = self._current
+        if profile is None and current is not None:
+            selected = current.profile
+            if selected.source == "var" and selected.variable is None:
+                raise InvalidStateError(
+                    "A call in the notebook brought the token of this sign-in.", fix="Run that call again."
+                )
+        else:
+            selected = configuration.profile(profile)
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt)
 

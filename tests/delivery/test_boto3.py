@@ -10,9 +10,11 @@ import pytest
 from botocore.credentials import Credentials
 from botocore.exceptions import NoCredentialsError
 from botocore.signers import RequestSigner
+from doubles import Nobody
 
 import jupyter_federation as jf
-from jupyter_federation.errors import ConfigurationError, SessionClearedError
+from jupyter_federation import calls
+from jupyter_federation.errors import ConfigurationError, InvalidStateError, SessionClearedError
 
 
 @pytest.fixture(autouse=True)
@@ -267,6 +269,24 @@ def test_federating_again_with_the_same_profile_asks_nobody(profiles, aws):
     status = jf.federate("ada")
     assert [] == aws.calls
     assert "Already signed in" in str(status)
+
+
+def test_a_new_sign_in_without_a_name_repeats_the_one_that_there_is(profiles, role):
+    """A click on Sign in never makes a sign-in without a profile into the default profile's; ada's is the default."""
+    options = {"source": "file", "path": profiles["grace"]["path"], "role_arn": role.arn, "region": "eu-west-1"}
+    jf.federate(**options)
+    client = boto3.client("sts")
+    before = key_of(client)
+    status = calls._kernel.federate_anew(prompt=Nobody())
+    assert before != key_of(client)
+    assert (None, role.name) == (status.profile, status.role_arn.split("/")[1])
+
+
+def test_a_new_sign_in_cannot_repeat_a_call_that_brought_its_token(profiles, pool, provider):
+    """And says what can."""
+    jf.federate_to_identity_pool(lambda: provider.id_token("grace"), identity_pool_id=pool.id)
+    with pytest.raises(InvalidStateError, match="Run that call again"):
+        calls._kernel.federate_anew(prompt=Nobody())
 
 
 def test_signing_in_from_a_thread_serves_all_threads(profiles):
