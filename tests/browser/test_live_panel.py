@@ -279,6 +279,9 @@ def test_a_console_and_a_restart(open_live):
     screen.command("kernelmenu:restart")
     screen.tab.locator(".jp-Dialog").locator(".jp-mod-accept").click()
     screen.item.wait_for(state="hidden")
+    saved = screen.tab.locator(".jp-Notebook .jf-saved-view .jf-status")
+    colours = "each => [getComputedStyle(each).borderLeftColor, getComputedStyle(each.parentElement).color]"
+    assert "rgb(56, 142, 60)" not in saved.evaluate(colours), "what was saved looks as if somebody were signed in"
     screen.run(0)
     until(lambda: screen.item.is_visible() and "AWS demo-sts" in screen.item.inner_text(), 20)
 
