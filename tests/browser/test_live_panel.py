@@ -266,11 +266,12 @@ def test_a_console_and_a_restart(open_live):
     screen = open_live("%federate demo-sts")
     screen.command("notebook:create-console", activate=True)
     console = screen.tab.locator(".jp-ConsolePanel")
+    console.get_by_text("IPython").first.wait_for(timeout=30_000)  # the banner: before it, what is run goes nowhere
     console.locator(".jp-CodeConsole-input .cm-content").click()
     screen.tab.keyboard.type("%federate panel")
     screen.tab.keyboard.press("Shift+Enter")
     panel = console.locator(".jf-panel")
-    panel.get_by_text("ada@example.org").wait_for(timeout=15_000)
+    panel.get_by_text("ada@example.org").wait_for(timeout=30_000)
     assert "AWS demo-sts" in screen.item.inner_text()
     screen.notebook.picture("live-console")
     panel.get_by_role("button", name="Clear AWS session").click()
