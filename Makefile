@@ -52,8 +52,8 @@ typescript: setup  ## the JupyterLab extension: lint, types, tests
 	cd js && npm run --silent check && npm run --silent test
 
 .PHONY: unit
-unit: setup  ## the quick tests, side by side, without forks and faults; under a minute
-	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak' --ignore tests/faults
+unit: setup  ## the quick tests, side by side, without forks, faults, demo and hub; under a minute
+	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo --ignore tests/hub
 
 .PHONY: chromium
 chromium:
