@@ -73,17 +73,18 @@ tests/%/node_modules/.installed: tests/%/package-lock.json
 certified: tests/certified/node_modules/.installed tests/hub/node_modules/.installed
 
 .PHONY: browser
-browser: setup chromium certified  ## the tests that drive a real Chromium
+browser: setup chromium certified .venv-floors/.installed  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
 .PHONY: test
-test: lint typescript chromium certified  ## everything: lint, types, tests, the quickstart notebook, the floors
+test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the quickstart notebook, the floors
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not browser'
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) floors
 
 .venv-floors/.installed: pyproject.toml tests/floors.txt
+	@echo 'Installing the oldest supported versions into .venv-floors; about a minute ...'
 	$(PYTHON) -m venv .venv-floors
 	SKIP_JUPYTER_BUILDER=1 .venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
 		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis trustme

@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 @pytest.fixture
 def open_screen(open_notebook, tmp_path):
     """``open_screen(*cells, **status)``: a notebook whose kernel says the canned ``status``, and then ``cells``."""
-    if not (Path(__file__).parents[2] / "jupyter_federation" / "labextension" / "package.json").exists():
-        pytest.skip("the JupyterLab extension is not built: `make setup` builds it where npm is")
+    built = (Path(__file__).parents[2] / "jupyter_federation" / "labextension" / "package.json").exists()
+    assert built, "the JupyterLab extension is not built: `make setup` builds it, with npm"
 
     def make(*cells, shown=True, **status):
         begin = (

@@ -47,8 +47,8 @@ def demo():
 @pytest.fixture
 def open_live(open_notebook, demo):
     """``open_live(line, *cells)``: a notebook that has run the ``line``, with the panel of its real kernel."""
-    if not (ROOT / "jupyter_federation" / "labextension" / "package.json").exists():
-        pytest.skip("the JupyterLab extension is not built: `make setup` builds it where npm is")
+    built = (ROOT / "jupyter_federation" / "labextension" / "package.json").exists()
+    assert built, "the JupyterLab extension is not built: `make setup` builds it, with npm"
 
     def make(line="%federate", *cells, shown=True, **options):
         begin = f"import os; os.environ.update({demo.environment()!r})\n%load_ext jupyter_federation\n{line}"
