@@ -13,9 +13,10 @@ from datetime import timedelta
 import boto3
 import pytest
 import requests
-from hubs import BUCKET, CLIENT_ID, CLIENT_SECRET, ship_profile, trust
+from hubs import BUCKET, CLIENT_ID, CLIENT_SECRET, resources, role_of, ship_profile, trust
 from servers import within
 
+from jupyter_federation.demo.aws import IdentityPool
 from jupyter_federation.tokens import IdToken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
@@ -65,23 +66,27 @@ def provider(provider_of):
 
 
 @pytest.fixture(scope="module")
-def aws_of_all(prefixed_aws, provider):
+def aws_of_all(hub_aws):
     """It takes no token that has ended, and its keys live so short that kernels need new ID tokens all the time."""
-    prefixed_aws.clock_grace = timedelta(0)
-    prefixed_aws.lifetime = timedelta(seconds=8)
-    trust(prefixed_aws, provider)
-    s3 = boto3.client("s3", endpoint_url=prefixed_aws.url, region_name="eu-west-1", **prefixed_aws.mint().for_boto3)
+    hub_aws.clock_grace = timedelta(0)
+    hub_aws.lifetime = timedelta(seconds=8)
+    s3 = boto3.client("s3", endpoint_url=hub_aws.url, region_name="eu-west-1", **hub_aws.mint().for_boto3)
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for person in PEOPLE:
         s3.put_object(Bucket=BUCKET, Key=f"{person}/note", Body=person.encode())
-    return prefixed_aws
+    return hub_aws
 
 
 @pytest.fixture(scope="module")
 def hub(hub_of, provider, aws_of_all, kit):
-    """With the administrator's kit: hub.py, run as a configuration file, and one file with a profile."""
+    """With the administrator's kit: hub.py, run as a configuration file, one file with profiles, and both templates."""
     hub = hub_of(provider, extra=kit, environment=aws_of_all.environment)
-    ship_profile(hub, aws_of_all)
+    role = trust(aws_of_all, provider, role_of("sts.yaml"))
+    tags = resources("identity-pool.yaml")["Tags"]["PrincipalTags"]
+    by_pool = role_of("identity-pool.yaml")
+    pool = IdentityPool(providers=(provider.name,), authenticated_role=by_pool, principal_tags=tags)
+    aws_of_all.add(pool)
+    ship_profile(hub, role, pool={"identity_pool_id": pool.id})
     return hub
 
 
@@ -170,6 +175,24 @@ def test_each_reads_only_their_own(kernels, aws_of_all, provider, logins, second
     assert set(PEOPLE) == set(names)
     exchanges = sum(call.operation == "AssumeRoleWithWebIdentity" for call in calls)
     assert exchanges >= len(PEOPLE) * KERNELS * seconds / 8
+
+
+def test_each_reads_only_their_own_by_the_pool(hub, kernels):
+    """The identity pool makes the tag of the claim `sub`, so the provider need not know of AWS."""
+    code = f"""
+import boto3
+%federate pool
+s3, said = boto3.client("s3"), []
+for person in {PEOPLE}:
+    try:
+        said.append(s3.get_object(Bucket="{BUCKET}", Key=f"{{person}}/note")["Body"].read().decode())
+    except s3.exceptions.ClientError as error:
+        said.append(error.response["Error"]["Code"])
+%federate research
+{SAY.format("said")}
+"""
+    assert "['ada', 'AccessDenied']" == run(kernels["ada"][0], code)
+    assert "['AccessDenied', 'grace']" == run(kernels["grace"][0], code)
 
 
 def test_six_kernels_at_the_moment_of_expiry(hub, kernels, provider, logins):
