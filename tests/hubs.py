@@ -26,6 +26,19 @@ PROXY = Path(__file__).parent / "hub" / "node_modules" / "configurable-http-prox
 CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
 BUCKET = "laboratory"
 
+# Cells: what one ends with (what is printed are signs of life), a sign-in, and what a refresh says.
+SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
+SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
+FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
+REFRESH = f"""
+import jupyter_federation as jf
+try:
+    said = jf.refresh().sign_in
+except Exception as error:
+    said = f"{{type(error).__name__}}: {{error}}"
+{SAY.format("said")}
+"""
+
 # A user's server ends when its standard input does: the hub's, which the tests hold.
 SERVER = """
 import os, signal, threading
@@ -259,6 +272,12 @@ class UserServer(JupyterServer):
         self.token = token
 
 
+def run(kernel, code):
+    """What a cell of ``code`` displays."""
+    kernel.start(code)
+    return kernel.shown()
+
+
 def free_port():
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -295,7 +314,7 @@ def role_of(name):
         name=name.removesuffix(".yaml"),
         tags_sessions="sts:TagSession" in statement["Action"],
         needs_tag=tag.removeprefix("aws:RequestTag/"),
-        objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").rpartition(":")[2].removesuffix("*"),
+        objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").partition(":s3:::")[2].removesuffix("*"),
     )
 
 

@@ -12,9 +12,7 @@ from datetime import timedelta
 
 import boto3
 import pytest
-import requests
-from hubs import BUCKET, CLIENT_ID, CLIENT_SECRET, resources, role_of, ship_profile, trust
-from servers import within
+from hubs import BUCKET, FIRST, REFRESH, SAY, SIGN_IN, resources, role_of, run, ship_profile, trust
 
 from jupyter_federation.demo.aws import IdentityPool
 from jupyter_federation.tokens import IdToken
@@ -27,18 +25,6 @@ KERNELS = 6
 PEOPLE = ("ada", "grace")
 ID_TOKEN_SECONDS = 20
 
-# What a cell ends with; what is printed are signs of life.
-SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
-SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
-FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
-REFRESH = f"""
-import jupyter_federation as jf
-try:
-    said = jf.refresh().sign_in
-except Exception as error:
-    said = f"{{type(error).__name__}}: {{error}}"
-{SAY.format("said")}
-"""
 WORK = f"""
 import time, boto3
 s3 = boto3.client("s3")
@@ -137,11 +123,6 @@ def everywhere(kernels, code):
     with ThreadPoolExecutor(len(everyone)) as listeners:  # whom nobody listens to is hung up on after a while
         said = dict(zip(everyone, listeners.map(lambda kernel: kernel.shown(), everyone), strict=True))
     return {person: [said[kernel] for kernel in theirs] for person, theirs in kernels.items()}
-
-
-def run(kernel, code):
-    kernel.start(code)
-    return kernel.shown()
 
 
 def auth_state_of(hub, user):
@@ -287,37 +268,6 @@ def test_signed_in_when_the_kernel_starts(hub, kernels, logins):
         assert "grace" == run(kernel, f"{read}\n{SAY.format('body.read().decode()')}")
     (profile / "ipython_kernel_config.py").unlink()
     assert 0 == logins()
-
-
-def test_whoever_logs_out_of_the_hub_and_of_the_provider(hub, kernels, provider, logins):
-    """Logging out of the hub leaves servers running, as JupyterHub has it; what the provider ends, the kernel says."""
-    kernel = kernels["ada"][0]
-    browser = hub.log_in("ada")
-    assert browser.get(f"{hub.url}/hub/logout").ok
-    assert "ok" == run(kernel, REFRESH)
-    for answered in provider.requests:
-        if answered.route == "token" and answered.status == 200:
-            revoke(provider, answered.answer["refresh_token"])
-    sign_in = []
-
-    def has_ended():
-        sign_in.append(run(kernel, REFRESH))
-        return sign_in[-1].startswith("LoginRequiredError")
-
-    within(ID_TOKEN_SECONDS, has_ended, lambda: str(sign_in))
-    assert "Your login to the hub has ended: its identity provider does not renew it any longer. Log in" in sign_in[-1]
-    status = f"import jupyter_federation as jf\n{SAY.format('jf.status().sign_in')}"
-    assert "needs_you" == run(kernel, status)
-    hub.log_in("ada")
-    assert "ok" == run(kernel, SIGN_IN)
-    assert 2 == logins()
-
-
-def revoke(provider, token):
-    form = {"token": token, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    assert requests.post(
-        f"{provider.issuer}/token/revocation", data=form, verify=str(provider.certificates.ca), timeout=10
-    ).ok
 
 
 def test_no_role_and_no_scope_is_dropped(hub, kernels):
