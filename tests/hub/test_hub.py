@@ -12,9 +12,11 @@ from datetime import timedelta
 
 import boto3
 import pytest
+import requests
 from hubs import BUCKET, FIRST, REFRESH, SAY, SIGN_IN, resources, role_of, run, ship_profile, trust
 
 from jupyter_federation.demo.aws import IdentityPool
+from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
@@ -283,23 +285,70 @@ def test_no_role_and_no_scope_is_dropped(hub, kernels):
     assert not any("auth_state" in scope for name in ("token", "admin", "tests") for scope in roles[name])
 
 
-def test_one_user_reads_no_other_s_token(hub, kernels):
-    """By the hub's own API, with what a server holds, and with whatever else its user may ask for."""
-    code = f"""
-import os, requests
-def ask(path, token=os.environ["JUPYTERHUB_API_TOKEN"]):
-    answer = requests.get(os.environ["JUPYTERHUB_API_URL"] + path, headers={{"Authorization": f"token {{token}}"}})
-    return answer.status_code, sorted(answer.json()) if answer.ok and isinstance(answer.json(), dict) else None
-said = [ask("/users/ada"), ask("/users/grace"), ask("/users"), ask("/user")]
-{SAY.format("([status for status, _ in said], 'auth_state' in said[0][1])")}
-"""
-    assert "([200, 404, 403, 200], True)" == run(kernels["ada"][0], code)
-    mine = hub.token_of("ada", "inherit")
-    assert 200 == hub.api("GET", "users/ada", token=mine).status_code
-    assert hub.api("GET", "users/grace", token=mine).status_code in (403, 404)
-    for wanted in ("admin:auth_state", "admin:auth_state!user=grace", "admin:users"):
-        asked = hub.api("POST", "users/ada/tokens", token=mine, json={"scopes": [wanted]})
-        assert 400 <= asked.status_code < 500, wanted
+# What the API says to ada: to what her server holds, and to a token with all that she may do (`inherit`).
+ANSWERS = {
+    "users/ada": (200, 200),
+    "user": (200, 200),
+    "users/ada/tokens": (403, 200),
+    "users/grace": (404, 404),
+    "users/grace?include_stopped_servers": (404, 404),
+    "users/grace/tokens": (403, 404),
+    "users/grace/shares": (404, 404),
+    "users/grace/server": (403, 404),
+    "users": (403, 403),
+    "users?state=active": (403, 403),
+    "users?name_filter=grace": (403, 403),
+    "groups": (403, 403),
+    "services": (403, 403),
+    "proxy": (403, 403),
+}
+TOO_MUCH = ("admin:auth_state", "admin:auth_state!user=grace", "admin:users", "read:users!user=grace", "list:users")
+
+
+@pytest.fixture(scope="module")
+def tokens_of_ada(hub, kernels):
+    """What her server holds, as a kernel reads it, and one with all that she may do."""
+    held = run(
+        kernels["ada"][0], f"from os import environ as e\n{SAY.format('e[`JUPYTERHUB_API_TOKEN`]')}".replace("`", "'")
+    )
+    return held, hub.token_of("ada", "inherit")
+
+
+def test_one_user_reads_no_other_s_token(hub, tokens_of_ada):
+    """By the hub's own API, whatever is asked; her own auth state is there, and of grace there is not a word."""
+    asked = {path: [hub.api("GET", path, token) for token in tokens_of_ada] for path in ANSWERS}
+    assert {path: tuple(answer.status_code for answer in answers) for path, answers in asked.items()} == ANSWERS
+    assert ["ada", "ada"] == [
+        IdToken.parse(Secret(answer.json()["auth_state"]["id_token"])).subject for answer in asked["users/ada"]
+    ]
+    assert [] == [path for path, answers in asked.items() if any("grace" in answer.text for answer in answers)]
+
+
+def test_nobody_can_ask_for_more(hub, tokens_of_ada):
+    """No token with a scope over others is made, for her or for them."""
+    for wanted in TOO_MUCH:
+        for token in tokens_of_ada:
+            for user in PEOPLE:
+                answer = hub.api("POST", f"users/{user}/tokens", token, json={"scopes": [wanted]})
+                assert answer.status_code in (400, 403), wanted
+
+
+def test_one_user_s_server_takes_no_other(hub, tokens_of_ada):
+    """Whoever is let in there is that person at AWS; ada's own server takes her."""
+    for token in tokens_of_ada:
+        headers = {"Authorization": f"token {token}"}
+        answers = [requests.get(f"{hub.url}/user/{user}/api/kernels", headers=headers, timeout=20) for user in PEOPLE]
+        assert [200, 403] == [answer.status_code for answer in answers]
+
+
+def test_everybody_may_still_do_what_is_theirs(hub, tokens_of_ada):
+    """The role `user` keeps `self`, the servers' keeps what JupyterHub gives it; each gets the one scope more."""
+    held, inherited = (set(hub.api("GET", "user", token).json()["scopes"]) for token in tokens_of_ada)
+    assert {"servers!user=ada", "tokens!user=ada", "access:servers!user=ada"} <= inherited
+    given = {"users:activity!user=ada", "access:servers!server=ada/", "admin:auth_state!user=ada"}
+    assert given == {scope for scope in held if not scope.startswith("read:")}
+    assert "admin:auth_state!user=ada" in inherited
+    assert [] == [scope for scope in held | inherited if not scope.endswith(("=ada", "=ada/"))]
 
 
 def test_no_kernel_is_given_the_refresh_token(hub, kernels, provider):
