@@ -91,10 +91,12 @@ def hub(hub_of, provider, aws_of_all, kit):
 @pytest.fixture(scope="module")
 def kernels(hub):
     """Six of each person, who have logged in to the hub in a real Chromium, and nowhere else."""
-    for person in PEOPLE:
-        hub.home(person)
-        with chromium() as browser:
-            log_in_with_chromium(browser.new_page(ignore_https_errors=True), hub, person)
+    with chromium() as browser:
+        for person in PEOPLE:
+            hub.home(person)
+            log_in_with_chromium(
+                browser.new_page(ignore_https_errors=True), hub, person
+            )  # each with cookies of their own
     with contextlib.ExitStack() as stack:
         started = {}
         for person in PEOPLE:
