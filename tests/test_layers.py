@@ -23,7 +23,10 @@ LAYERS = (
     ("config",),
     ("profile",),
     ("options",),
-    ("delivery.live", "delivery.boto3", "delivery.environment", "sources", "notebook_prompt", "panel_prompt"),
+    (
+        *("delivery.live", "delivery.boto3", "delivery.environment", "delivery.endpoint", "delivery.aws_files"),
+        *("sources", "notebook_prompt", "panel_prompt"),
+    ),
     ("federated_session",),
     ("subscribers",),
     ("refresher", "session_status", "protocol"),
