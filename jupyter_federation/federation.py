@@ -22,10 +22,10 @@ from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
 from jupyter_federation.credentials import AwsCredentials, Exchange
-from jupyter_federation.delivery import aws_files
+from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI, LoopbackEndpoint
-from jupyter_federation.delivery.environment import EnvironmentDelivery
+from jupyter_federation.delivery.environment import OUTRANKING, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -43,6 +43,7 @@ from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
+from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
@@ -298,9 +299,10 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
+        kept = () if before is None or happened is None else tuple(_what_keeps_acting(before))
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
         status = self.status()
-        return replace(status, remarks=(*status.remarks, *_remarks(profile)), happened=happened)
+        return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -361,6 +363,7 @@ class Federation:
         identity.session.subscribe(functools.partial(self._forward, identity))
         self._report("federated")
         if before is not None:
+            tool_caches.let_go()
             before.session.close()
 
     def _mend(self) -> None:
@@ -391,15 +394,41 @@ class Federation:
         if not policy.endpoint_token_variable:
             del variables[TOKEN]
         self._environment.lend(variables)
-        outranked = aws_files.outranking()
-        if outranked is not None:
-            yield outranked
+        outranking = aws_files.outranking()
+        if outranking:
+            yield aws_files.sentence(outranking)
+
+    def terminal_line(self) -> TerminalLine:
+        """The line that gives a terminal on this machine the notebook's identity, while it lasts.
+
+        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off or nothing listens.
+        """
+        current = self._signed_in_now()
+        for name, allowed in (("export", current.policy.export), ("endpoint", current.policy.endpoint)):
+            if allowed is False:
+                raise InvalidStateError(
+                    f"The policy turns it off: {name!r} is false in {current.policy.origins.get(name)}.",
+                    fix="Sign in where you need it: a script or a terminal's tool can have a sign-in of its own.",
+                )
+        variables = dict(self._endpoint.start())
+        del variables[TOKEN]
+        configured = {
+            name: value
+            for name, value in os.environ.items()
+            if name in {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"} or name.startswith("AWS_ENDPOINT_URL")
+        }
+        return TerminalLine(
+            sets=variables | configured | dict.fromkeys(aws_files.outranking(), os.devnull),
+            reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
+            drops=tuple(name for name in OUTRANKING if name not in variables),
+        )
 
     def _withdraw(self) -> None:
         self._live.clear()
         self._boto3.remove()
         self._environment.give_back()
         self._endpoint.stop()
+        tool_caches.let_go()
 
     # While signed in
 
@@ -502,11 +531,12 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
-        ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
+        until, ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        return functools.partial(self._cleared, until, ends, sign_out=sign_out, profile=profile, prompt=prompt)
 
     def _cleared(
         self,
+        until: datetime | None,
         ends: Sequence[Callable[[], SignedOut] | None],
         *,
         sign_out: bool,
@@ -518,7 +548,7 @@ class Federation:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)
         happened = "Cleared: clients that held the AWS session refuse from now on."
-        remarks = ["What another tool has copied lives until it expires."]
+        remarks = list(_what_lives_on(until))
         pages: tuple[str, ...] = ()
         if sign_out:
             addresses = (each.end_session_url for each in ended if each is not None)
@@ -530,8 +560,14 @@ class Federation:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 
-    def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
-        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
+    def _clear(
+        self, profile: str | None, *, sign_out: bool
+    ) -> tuple[datetime | None, list[Callable[[], SignedOut] | None]]:
+        """End what is signed in here.
+
+        When the last of its credentials expires, and for each identity that was ended, what ends its sign-in at the
+        provider.
+        """
         with self._lock:
             self._clears[profile] += 1
             current = self._current
@@ -552,8 +588,9 @@ class Federation:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
+        expiries = [each.status().credentials_expire_at for each in sessions]
         ended = [session.close(sign_out=sign_out) for session in sessions]
-        return ended if expected is None else [*ended, None]
+        return max((each for each in expiries if each), default=None), ended if expected is None else [*ended, None]
 
     # What the above share
 
@@ -629,6 +666,26 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     if not same_sign_in(before.profile, profile):
         return "Signed in anew with other options: the clients that you hold go on with them."
     return None
+
+
+def _what_keeps_acting(before: _Identity) -> Iterator[str]:
+    """Which tools loaded here may act as ``before`` for a while."""
+    tools, until = tool_caches.that_keep_copies(), before.session.status().credentials_expire_at
+    if tools and until is not None:
+        yield f"{', '.join(tools)} may go on as before until {_moment(until)}."
+
+
+def _what_lives_on(until: datetime | None) -> Iterator[str]:
+    """What a clear does not reach, and until when."""
+    if until is not None:
+        yield f"What another tool or process has copied lives until {_moment(until)}."
+        tools = tool_caches.that_keep_copies()
+        if tools:
+            yield f"Loaded here, {', '.join(tools)} may hold some."
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _serves(identity: _Identity | None, profile: Profile) -> bool:

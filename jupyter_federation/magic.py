@@ -37,6 +37,7 @@ _HELP = """\
 %federate refresh                 renew the credentials now
 %federate clear [PROFILE]         sign out, of one identity or all; --sign-out at the provider too
 %federate panel                   a panel that stays up to date, with buttons
+%federate export                  the line that gives a terminal on this machine the same identity
 %federate profiles                the federation profiles and the files they come from
 
 TOKEN, one of
@@ -53,7 +54,6 @@ The other options are the same as a profile's keys.
 _OPTION_LINE = "  {:<30}  {} ({})\n"
 _NOT_YET = {
     "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
-    "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
 }
 # --token, --id-token and the like with what follows, but not --token-file.
 _TOKEN_ON_THE_LINE = re.compile(
@@ -121,7 +121,7 @@ class FederateMagic:
         %federate --token-file PATH --identity-pool-id POOL
         %federate --token-env NAME --role-arn ARN --region REGION
 
-        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles
+        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles | export
         %federate --help           every option
 
         A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python

@@ -25,11 +25,12 @@ LAYERS = (
     ("options",),
     (
         *("delivery.live", "delivery.boto3", "delivery.environment", "delivery.endpoint", "delivery.aws_files"),
+        "delivery.tool_caches",
         *("sources", "notebook_prompt", "panel_prompt"),
     ),
     ("federated_session",),
     ("subscribers",),
-    ("refresher", "session_status", "protocol"),
+    ("refresher", "session_status", "terminal_line", "protocol"),
     ("exchange",),
     ("credentials",),
     ("openid",),

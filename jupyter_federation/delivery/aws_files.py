@@ -30,20 +30,20 @@ _GIVES_CREDENTIALS = {
 }
 
 
-def outranking(environment: Mapping[str, str] = os.environ) -> str | None:
-    """What a person should know of their AWS files: tools other than boto3 act as their default profile; or None."""
-    found = {}
-    for variable, usual in _FILES.items():
-        named = environment.get(variable) or usual
-        if _gives_credentials(Path(named).expanduser()):
-            found[variable] = named
-    if not found:
-        return None
-    lines = " and ".join(f"%env {variable}={os.devnull}" for variable in found)
+def outranking(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
+    """The files whose default profile gives credentials: the variable that would name another, and the file's name."""
+    environment = os.environ if environment is None else environment
+    named = {variable: environment.get(variable) or usual for variable, usual in _FILES.items()}
+    return {variable: file for variable, file in named.items() if _gives_credentials(Path(file).expanduser())}
+
+
+def sentence(files: Mapping[str, str]) -> str:
+    """What a person should know of ``files``, as `outranking` gives them, with what mends it."""
+    lines = " and ".join(f"%env {variable}={os.devnull}" for variable in files)
     return (
-        f"Your AWS files outrank this sign-in for tools other than boto3 (s3fs, pyarrow, deltalake, DuckDB, the aws "
-        f"command and others): {' and '.join(found.values())} has credentials under [default], and they act with "
-        f"those. To have them act as you signed in, run {lines}."
+        "Your AWS files outrank this sign-in for tools other than boto3 (s3fs, pyarrow, deltalake, DuckDB, the aws "
+        f"command and others): they act with the credentials under [default] in {' and '.join(files.values())}. To "
+        f"have them act as you signed in, run {lines}."
     )
 
 
