@@ -34,10 +34,11 @@ class Holding:
             session_token=Secret(KEYS["Token"]),
             expires_at=EXPIRES_AT + timedelta(microseconds=7),
         )
-        self.asked = 0
+        self.reads = self.asked = 0
         self.comes = self.at_once
 
     def at_once(self):
+        self.reads += 1
         return self.held
 
     def credentials(self):
