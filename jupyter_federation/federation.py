@@ -411,6 +411,7 @@ class Federation:
                     f"The policy turns it off: {name!r} is false in {current.policy.origins.get(name)}.",
                     fix="Sign in where you need it: a script or a terminal's tool can have a sign-in of its own.",
                 )
+        _uninterrupted(self._mend)  # where the endpoint has moved, the notebook's own environment follows too
         variables = dict(self._endpoint.start())
         del variables[TOKEN]
         configured = {
