@@ -133,6 +133,8 @@ def _silent(where: str, seconds: float) -> Finding:
 
 
 def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Each once, the causes first."""
+    """Each once, the causes first; the one that names no place is the same as one that does."""
     once = {(each.code, each.where): each for each in reversed(list(findings))}
-    return tuple(sorted(once.values(), key=lambda each: each.rank))
+    placed = {code for code, where in once if where}
+    kept = [each for (code, where), each in once.items() if where or code not in placed]
+    return tuple(sorted(kept, key=lambda each: each.rank))

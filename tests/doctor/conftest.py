@@ -57,7 +57,7 @@ def by_file(profile, aws_environment, role, provider, tmp_path):
     def write(**keys):
         profile(**{"source": "file", "path": str(token), "role_arn": role.arn, "region": REGION} | keys)
 
-    write.token = token
+    write.token, write.issuer = token, provider.issuer
     return write
 
 
@@ -79,7 +79,26 @@ def by_browser(profile, aws_environment, aws, certified, certificates):
         }
         profile(**standard | keys)
 
-    write.role = role
+    write.issuer = certified.issuer
+    return write
+
+
+@pytest.fixture
+def by_entra(profile, aws_environment, role, provider, certificates):
+    """A profile that signs in at ``provider``, dressed as a tenant of Entra, through msal."""
+
+    def write(**keys):
+        standard = {
+            "source": "entra",
+            "tenant": TENANT,
+            "authority": provider.url,
+            "client_id": "notebook",
+            "ca_bundle": str(certificates.ca),
+            "role_arn": role.arn,
+            "region": REGION,
+        }
+        profile(**standard | keys)
+
     return write
 
 

@@ -42,17 +42,9 @@ def test_a_healthy_set_up_by_browser_has_no_finding(by_browser, codes, certified
     assert not [each for each in certified.requests if each.status == 200 and each.route == "token"]
 
 
-def test_a_healthy_entra_has_no_finding(profile, codes, certified_entra, certificates, aws_environment, role):
-    """By the tenant's id, through msal."""
-    profile(
-        source="entra",
-        tenant=TENANT,
-        authority=certified_entra.url,
-        client_id="notebook",
-        ca_bundle=str(certificates.ca),
-        role_arn=role.arn,
-        region=REGION,
-    )
+def test_a_healthy_entra_has_no_finding(by_entra, codes, certified_entra):
+    """By the tenant's id, through msal, at the certified provider in Entra's dress."""
+    by_entra(authority=certified_entra.url)
     assert [] == codes()
 
 
@@ -187,9 +179,10 @@ def test_no_region_for_sts(by_file, codes, monkeypatch):
         ({"client_secret_env": "NOT_SET"}, "client-secret"),
     ],
 )
-def test_a_provider_that_is_set_wrong(by_browser, codes, certified, closed, keys, code):
+def test_a_provider_that_is_set_wrong(by_browser, codes, closed, keys, code):
     """At the certified provider."""
-    by_browser(**{key: value and value.format(issuer=certified.issuer, closed=closed) for key, value in keys.items()})
+    places = {"issuer": by_browser.issuer, "closed": closed}
+    by_browser(**{key: value and value.format(**places) for key, value in keys.items()})
     assert code == codes()[0]
 
 
@@ -208,7 +201,7 @@ def test_a_proxy_that_is_not_there(by_browser, codes, closed, monkeypatch, certi
 
 
 def test_a_redirect_uri_that_is_not_registered(by_browser, codes, certificates, aws):
-    """A provider that compares it letter by letter names neither itself nor us; the doctor names the one to register."""
+    """The doctor names the one to register."""
     with CertifiedProvider(certificates, redirect_uris=("http://localhost",)) as server:
         by_browser(issuer=server.issuer, redirect_port=[8400])
         assert ["redirect-uri-not-registered"] == codes()
@@ -249,7 +242,7 @@ def test_a_client_that_wants_a_secret(by_browser, codes, certificates):
     ],
 )
 @pytest.mark.parametrize("provider", ["Entra"], indirect=True)
-def test_what_entra_says(profile, codes, provider, role, aws_environment, private_ca, operation, number, code):
+def test_what_entra_says(by_entra, codes, provider, *, operation, number, code):
     """A code of Entra's, in JSON or on the page that it shows in a redirect's place."""
     description = f"AADSTS{number}: Said in Entra's words. Trace ID: 00000000-0000-0000-0000-000000000000"
     said = json.dumps({"error": "invalid_grant", "error_description": description}).encode()
@@ -257,33 +250,18 @@ def test_what_entra_says(profile, codes, provider, role, aws_environment, privat
         said = f"<html><title>Sign in to your account</title><p>{description}</p></html>".encode()
     status = 200 if operation == "authorize" else 400
     provider.inject(operation, Fault(response=Response(status=status, body=said)))
-    profile(
-        source="entra",
-        tenant=TENANT,
-        authority=provider.url,
-        client_id="notebook",
-        ca_bundle=str(private_ca.path),
-        role_arn=role.arn,
-        region=REGION,
-    )
+    by_entra()
     assert [code] == codes()
     assert f"AADSTS{number}" in codes.report.findings[0].sentence
 
 
 @pytest.mark.parametrize("provider", ["Entra"], indirect=True)
-def test_a_tenant_that_there_is_not(profile, codes, provider, role, aws_environment, private_ca):
-    """The domain of nobody."""
-    profile(
-        source="entra",
-        tenant="fabrikam.example",
-        authority=provider.url,
-        client_id="notebook",
-        ca_bundle=str(private_ca.path),
-        role_arn=role.arn,
-        region=REGION,
-    )
-    assert DOMAIN != "fabrikam.example"
+def test_a_tenant_that_there_is_not(by_entra, codes):
+    """The domain of nobody, where the host gives no reason; one of the tenant's own does."""
+    by_entra(tenant="fabrikam.example")
     assert "discovery-missing" == codes()[0]
+    by_entra(tenant=DOMAIN)
+    assert [] == codes()
 
 
 # The token
@@ -291,10 +269,8 @@ def test_a_tenant_that_there_is_not(profile, codes, provider, role, aws_environm
 
 def jwt(**claims):
     """A JWT that says so, and whose signature is none."""
-    parts = [
-        base64.urlsafe_b64encode(json.dumps(part).encode()).decode().rstrip("=") for part in ({"alg": "RS256"}, claims)
-    ]
-    return ".".join([*parts, "c2lnbmF0dXJl"])
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()).decode() for part in ({"alg": "RS256"}, claims))
+    return ".".join([*(part.rstrip("=") for part in parts), "c2lnbmF0dXJl"])
 
 
 @pytest.mark.parametrize(
@@ -314,13 +290,13 @@ def jwt(**claims):
         ({"iss": "https://other.example.org"}, {}, "provider-not-registered"),
     ],
 )
-def test_a_token_that_will_not_do(by_file, codes, provider, token, keys, code):
+def test_a_token_that_will_not_do(by_file, codes, *, token, keys, code):
     """What is wrong with it is named before AWS says something else."""
     by_file(**keys)
     if token is None:
         by_file.token.unlink()
     elif isinstance(token, dict):
-        claims = {"iss": provider.issuer, "aud": "notebook", "sub": "ada", "exp": 4_000_000_000, **token}
+        claims = {"iss": by_file.issuer, "aud": "notebook", "sub": "ada", "exp": 4_000_000_000, **token}
         by_file.token.write_text(jwt(**{name: value for name, value in claims.items() if value is not None}))
     else:
         by_file.token.write_text(token)
@@ -482,28 +458,35 @@ def test_a_provider_s_clock_that_is_wrong(profile, codes, provider, aws_environm
     assert ["provider-clock-wrong"] == codes()
 
 
+@pytest.fixture
+def wrong_ways(certified, closed, tmp_path, monkeypatch):
+    """Set a variable to an address of nobody, of somebody else, or to a broken file."""
+    broken = tmp_path / "config"
+    broken.write_text("[default\nregion")
+    places = {"closed": closed, "certified": certified.issuer, "broken": broken}
+    return lambda variable, value: monkeypatch.setenv(variable, value.format(**places))
+
+
 @pytest.mark.parametrize(
     ("variable", "value", "code"),
     [
         ("AWS_ENDPOINT_URL", "http://127.0.0.1:{closed}", "unreachable"),
         ("AWS_ENDPOINT_URL", "https://aws.invalid", "dns-unresolved"),
-        ("AWS_ENDPOINT_URL", "https://127.0.0.1:{port}", "tls-refused"),
+        ("AWS_ENDPOINT_URL", "{certified}", "certificate-untrusted"),
         ("AWS_CONFIG_FILE", "{broken}", "aws-files-broken"),
     ],
 )
-def test_a_way_to_aws_that_is_wrong(by_file, codes, aws, closed, monkeypatch, tmp_path, variable, value, code):
+def test_a_way_to_aws_that_is_wrong(by_file, codes, wrong_ways, *, variable, value, code):
     """Named once, although two checks meet it."""
     by_file()
-    broken = tmp_path / "config"
-    broken.write_text("[default\nregion")
-    monkeypatch.setenv(variable, value.format(closed=closed, port=aws.port, broken=broken))
+    wrong_ways(variable, value)
     assert [code] == codes()
 
 
-def test_a_bundle_for_aws_that_is_not_there(by_file, codes, monkeypatch):
+def test_a_bundle_for_aws_that_is_not_there(by_file, codes, certified, monkeypatch):
     """AWS_CA_BUNDLE."""
     by_file()
-    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://127.0.0.1:1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", certified.issuer)
     monkeypatch.setenv("AWS_CA_BUNDLE", "/none.pem")
     assert "ca-bundle-unreadable" == codes()[0]
 

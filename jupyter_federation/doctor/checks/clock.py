@@ -39,5 +39,5 @@ def clocks(patient: Patient) -> Iterator[Finding]:
 
 def _seconds(skew: timedelta) -> str:
     seconds = round(skew.total_seconds())
-    size = f"{abs(seconds)} s" if abs(seconds) < 120 else f"{abs(seconds) // 60} min"  # noqa: PLR2004 - two minutes
+    size = f"{abs(seconds)} s" if abs(seconds) < 120 else f"{round(abs(seconds) / 60)} min"  # noqa: PLR2004 - two minutes
     return f"{size} {'fast' if seconds > 0 else 'slow'}"

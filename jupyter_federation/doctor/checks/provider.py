@@ -10,7 +10,7 @@ import socket
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from jupyter_federation.assembly import client_of
 from jupyter_federation.doctor.finding import Finding, found, of_error
@@ -74,7 +74,9 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
 
     Who is sent back to the redirect URI, with whatever error, has proved that it and the client are registered.
     """
-    address = f"{client.begin().address(redirect_uri)}&prompt=none"
+    asked = urlsplit(client.begin().address(redirect_uri))
+    query = {**dict(parse_qsl(asked.query)), "prompt": "none"}
+    address = asked._replace(query=urlencode(query)).geturl()
     ca_bundle = client.settings.ca_bundle
     connection = Connection(provider=client.issuer, ca_bundle=ca_bundle)
 
@@ -172,7 +174,7 @@ def _refused(problem: RefusedError, client: Any, redirect_uri: str) -> Finding:
 def _reason(error: FederationError, client: Any) -> Finding:
     """Why the provider was not reached; a name that is not resolved is told apart from a host that does not answer."""
     host = urlsplit(client.issuer).hostname or ""
-    if error.facts.get("finding") == "unreachable" and not urllib.request.getproxies():
+    if error.facts.get("finding") == "unreachable" and not {"https", "all"} & urllib.request.getproxies().keys():
         try:
             socket.getaddrinfo(host, 443)
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.doctor.checks.aws import AWS
@@ -76,9 +77,11 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
     try:
         credentials = exchange_of(profile).exchange(token, identity_id=identity_id)
     except FederationError as error:
-        if isinstance(error, ExchangeError):
+        refused = isinstance(error, ExchangeError)
+        if refused:
             patient.hear_date(f"{AWS}(exchange)", error.facts.get("aws_date"))
-        yield of_error(error, "aws-refuses", where=str(error.facts.get("endpoint") or where), **known)
+        host = urlsplit(str(error.facts.get("endpoint") or "")).netloc
+        yield of_error(error, "aws-refuses", where=host or (where if refused else ""), **known)
         return
     patient.tell("exchange", f"works; credentials until {credentials.expires_at:%Y-%m-%d %H:%M:%S} UTC")
     if credentials.identity_id is None or profile.flow == "classic" or key is None:
