@@ -17,6 +17,7 @@ from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_ker
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
+from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import IdToken, Prompt
 
 if TYPE_CHECKING:
@@ -174,6 +175,16 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
     The events are federated, refreshed, refresh_failed, needs_you, expired and cleared.
     """
     return _kernel.subscribe(subscriber)
+
+
+def export() -> TerminalLine:
+    """The line that gives a terminal on this machine the notebook's identity, until it is cleared.
+
+    It names the endpoint and the file of its token, and holds neither a key nor the token.  Raises LoginRequiredError
+    signed out, InvalidStateError where the policy turns it off, DeliveryError where nothing can listen.
+    """
+    with _errors_without_frames():
+        return _kernel.terminal_line()
 
 
 def panel() -> Panel:

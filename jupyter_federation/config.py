@@ -57,8 +57,16 @@ class Policy:
     allowed_sign_in: tuple[str, ...] | None = option(
         "The ways to sign in.", "list", choices=("browser", "paste", "device-code", "token")
     )
-    endpoint: bool | None = option("Whether other tools may use the loopback endpoint.", "flag")
-    export: bool | None = option("Whether credentials may be exported.", "flag")
+    endpoint: bool | None = option(
+        "Whether tools other than boto3, and what the notebook starts, get the credentials (the loopback endpoint).",
+        "flag",
+    )
+    endpoint_token_variable: bool | None = option(
+        "Whether the endpoint's token stands in the environment too, and not in its file alone: for tools that know no "
+        "file (AWS CLI before 2.15, rclone before 1.66).",
+        "flag",
+    )
+    export: bool | None = option("Whether %federate export gives a terminal the notebook's identity.", "flag")
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     locked_by: Path | None = field(default=None, compare=False)

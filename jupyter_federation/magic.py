@@ -18,7 +18,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 
-from jupyter_federation.errors import ConfigurationError, InvalidStateError
+from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.redaction import MASK, holds_a_token, without_tokens
 
 # Options that say in one word where the token comes from: the source, and the key that takes their value.
@@ -37,6 +37,7 @@ _HELP = """\
 %federate refresh                 renew the credentials now
 %federate clear [PROFILE]         sign out, of one identity or all; --sign-out at the provider too
 %federate panel                   a panel that stays up to date, with buttons
+%federate export                  the line that gives a terminal on this machine the same identity
 %federate profiles                the federation profiles and the files they come from
 %federate doctor [PROFILE]        why it does not work; --no-exchange, --trust-policy FILE, --json
 
@@ -52,9 +53,6 @@ TARGET, one of
 The other options are the same as a profile's keys.
 """
 _OPTION_LINE = "  {:<30}  {} ({})\n"
-_NOT_YET = {
-    "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
-}
 # --token, --id-token and the like with what follows, but not --token-file.
 _TOKEN_ON_THE_LINE = re.compile(
     r"(?<!-)(--(?:\w[\w-]{0,40}[_-])?(?:token|secret|password|access[_-]key))(?:\s*=\s*|\s+|$)\S*"
@@ -121,7 +119,8 @@ class FederateMagic:
         %federate --token-file PATH --identity-pool-id POOL
         %federate --token-env NAME --role-arn ARN --region REGION
 
-        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles | doctor
+        %federate status | whoami | refresh | clear [PROFILE] [--sign-out]
+        %federate panel | profiles | doctor [PROFILE] | export
         %federate --help           every option
 
         A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
@@ -236,8 +235,6 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
         raise ConfigurationError(
             f"%federate {command} does not take what stands behind it.", fix=f"Type %federate {usage}."
         )
-    if command in _NOT_YET:
-        raise InvalidStateError(f"%federate {command} is not in this release yet.", fix=_NOT_YET[command])
     if command == "profiles":
         from jupyter_federation.config import load
         from jupyter_federation.profile_table import ProfileTable
@@ -347,7 +344,7 @@ def _candidates(before: list[str], fragment: str) -> Iterable[str]:
     from jupyter_federation.profile import OPTIONS
 
     if not before and not fragment.startswith("-"):
-        return (*(each for each in SUBCOMMANDS if each not in _NOT_YET), *load().profiles)
+        return (*SUBCOMMANDS, *load().profiles)
     keys = _keys()
     key = keys.get(before[-1]) if before else None
     if key is not None and OPTIONS[key].kind != "flag":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import MutableMapping
+from collections.abc import Iterable, Mapping, MutableMapping
 
 from jupyter_federation.redaction import Secret
 
@@ -42,24 +42,32 @@ class EnvironmentDelivery:
         return tuple(self._set_aside)
 
     def put_aside(self) -> None:
-        """Take every outranking variable out of the environment and keep it."""
+        """Take every outranking variable out of the environment and keep it; what is lent here stays."""
         for name in OUTRANKING:
-            if name in self._environment:
+            if name in self._environment and self._environment[name] != self._lent.get(name):
                 self._set_aside[name] = Secret(self._environment[name])  # first the copy, then the removal
                 del self._environment[name]
+
+    def lend(self, variables: Mapping[str, str]) -> None:
+        """Set ``variables`` until `give_back`."""
+        for name, value in variables.items():
+            self._lent[name] = self._environment[name] = value
 
     def lend_region(self, region: str) -> None:
         """Name ``region`` to every tool, unless the user's environment names one."""
         if not any(name in self._environment and name not in self._lent for name in _REGION):
-            for name in _REGION:
-                self._lent[name] = self._environment[name] = region
+            self.lend(dict.fromkeys(_REGION, region))
+
+    def take_back(self, names: Iterable[str]) -> None:
+        """Lend ``names`` no longer; what the user has put there meanwhile stays."""
+        for name in names:
+            value = self._lent.pop(name, None)
+            if value is not None and self._environment.get(name) == value:
+                del self._environment[name]
 
     def give_back(self) -> None:
         """Put everything back as it was, except where the user has set something else meanwhile."""
-        for name, value in self._lent.items():
-            if self._environment.get(name) == value:
-                del self._environment[name]
-        self._lent = {}
+        self.take_back(tuple(self._lent))
         while self._set_aside:
             name, value = next(iter(self._set_aside.items()))
             self._environment.setdefault(name, value)

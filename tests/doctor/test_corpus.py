@@ -516,8 +516,7 @@ def test_an_aws_file_that_wins(by_file, codes, isolated_home, file, content):
     (isolated_home / ".aws").mkdir()
     (isolated_home / ".aws" / file).write_text(content)
     assert ["aws-files-outrank"] == codes()
-    sentence = codes.report.findings[0].sentence
-    assert "the AWS command line" in sentence
+    assert "the aws command" in codes.report.findings[0].sentence
     assert "AKIA" not in codes.report.text()
 
 
