@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -44,8 +44,9 @@ LANES: Mapping[str, tuple[Check, ...]] = {
 
 @dataclass(kw_only=True, slots=True)
 class _Heard:
-    """What a lane has said by now."""
+    """What a lane has said by now; its patient's facts are its own."""
 
+    patient: Patient
     findings: list[Finding] = field(default_factory=list)
     asking: str = ""
 
@@ -73,12 +74,10 @@ def examine(
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )
     why_none = profile.choose(patient, name, directories)
-    lanes = {lane: _Heard() for lane in LANES}
+    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in LANES}
     threads = [
-        threading.Thread(
-            target=_walk, args=(lane, patient, lanes[lane]), name=f"jupyter-federation-doctor-{lane}", daemon=True
-        )
-        for lane in LANES
+        threading.Thread(target=_walk, args=(*lane,), name=f"jupyter-federation-doctor-{lane[0]}", daemon=True)
+        for lane in lanes.items()
     ]
     end = time.monotonic() + seconds
     for thread in threads:
@@ -88,6 +87,7 @@ def examine(
     findings = [] if why_none is None else [why_none]
     for thread, (lane, heard) in zip(threads, lanes.items(), strict=True):
         findings += list(heard.findings)
+        patient.facts += list(heard.patient.facts)
         if thread.is_alive():
             findings.append(_silent(heard.asking or lane, seconds))
     findings += clock.clocks(patient)
@@ -101,10 +101,10 @@ def examine(
     )
 
 
-def _walk(lane: str, patient: Patient, heard: _Heard) -> None:
+def _walk(lane: str, heard: _Heard) -> None:
     try:
         for check in LANES[lane]:
-            for step in check(patient):
+            for step in check(heard.patient):
                 if isinstance(step, Asks):
                     heard.asking = step.where
                 else:

@@ -56,17 +56,18 @@ class Report:
         """The lines for a terminal."""
         lines = [self._title(), "", *textwrap.wrap(self._summary(), WIDTH)]
         for each in self.findings:
-            lines += ["", f"{each.severity.upper()}  {each.code}"]
-            lines += _wrapped(f"({_short(each.where)})", "  ") if each.where else []
+            where = f"  ({_short(each.where)})" if each.where else ""
+            lines += ["", *_wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
             lines += [*_wrapped(each.sentence, "  "), *_wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
         if self.findings:
             lines += ["", *textwrap.wrap(f"Each has a section of its own in {_PAGE}, under its name.", WIDTH)]
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]
-        for fact in self.facts:
-            lines += _wrapped(f"{fact.name}: {_short(fact.value)}", "  ", "      ")
-            lines += _wrapped(f"({_short(fact.origin)})", "      ") if fact.origin else []
+        for fact, before in zip(self.facts, (None, *self.facts), strict=False):
+            repeated = before is not None and fact.origin == before.origin
+            origin = f"  ({_short(fact.origin)})" if fact.origin and not repeated else ""
+            lines += _wrapped(f"{fact.name}: {_short(fact.value)}{origin}", "  ", "      ")
         return _without_mail("\n".join(lines))
 
     def __str__(self) -> str:
@@ -97,7 +98,10 @@ class Report:
 
     def _summary(self) -> str:
         if not self.findings:
-            return "Nothing is wrong, as far as can be seen without signing in."
+            exchanged = any(each.name == "exchange" for each in self.facts)
+            return "Nothing is wrong" + (
+                ": AWS took the token." if exchanged else ", as far as can be seen without exchanging a token."
+            )
         errors = sum(each.severity == "error" for each in self.findings)
         counts = [
             f"{count} {word}{'s' * (count > 1)}"

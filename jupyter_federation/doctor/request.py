@@ -28,9 +28,9 @@ def request_to_the_administrator(patient: Patient) -> str:
     except FederationError:
         callback = None
     uris = [
-        "http://localhost (Entra's form: any port; under 'Mobile and desktop applications')",
-        "http://127.0.0.1:8400/ (other providers; the port as `redirect_port`)",
-        callback or "<address of the Jupyter server>/jupyter-federation/callback, if there is one",
+        "http://localhost  (Entra: under 'Mobile and desktop applications')",
+        "http://127.0.0.1:8400/  (others; the port as `redirect_port` below)",
+        callback or "<the Jupyter server's address>/jupyter-federation/callback",
     ]
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
 
@@ -57,7 +57,7 @@ _FOR_A_CLIENT = """\
        sts:AssumeRoleWithWebIdentity to it, with a StringEquals condition on aud.
        The commands: docs/aws.md
 
-    3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for everybody:
+    3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for all:
     {profile}
     """
 _FOR_A_HUB = """\

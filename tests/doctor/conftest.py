@@ -79,7 +79,7 @@ def by_browser(profile, aws_environment, aws, certified, certificates):
         }
         profile(**standard | keys)
 
-    write.issuer = certified.issuer
+    write.issuer, write.role = certified.issuer, role
     return write
 
 

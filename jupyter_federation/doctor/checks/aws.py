@@ -17,6 +17,8 @@ from jupyter_federation.exchange.sts import sts_region
 AWS = "AWS "
 """How AWS's hosts begin where they are named."""
 
+_NAMES = {"cognito-identity": "Cognito", "sts": "STS"}
+
 
 def reached(patient: Patient) -> Iterator[Finding | Asks]:
     """Ask each service that the profile needs something that it refuses: unsigned, with no token, without effect."""
@@ -26,7 +28,7 @@ def reached(patient: Patient) -> Iterator[Finding | Asks]:
     clients = AwsClients()
     try:
         for service, operation, parameters, region in _questions(profile, clients):
-            where = f"{AWS}{service} in {region}"
+            where = f"{AWS}{_NAMES[service]}"
             yield Asks(where)
             yield from _asked(patient, clients, where, (service, operation, parameters, region))
     except FederationError as error:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from jupyter_core import paths
+
 from jupyter_federation.config import Configuration, load
 from jupyter_federation.doctor.finding import Finding, found, of_error
 from jupyter_federation.doctor.patient import Patient
@@ -55,7 +57,7 @@ def _no_default(configuration: Configuration) -> Finding:
         "profile-missing",
         "There is no federation profile: nothing says how you sign in and which role is yours. Send the request below "
         "to your administrator, or bring a token (%federate --help).",
-        where=str(configuration.directories[0]) if configuration.directories else "",
+        where=str(Path(paths.jupyter_config_dir()) / "jupyter_federation_config.json"),
     )
 
 

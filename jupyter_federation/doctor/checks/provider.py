@@ -24,7 +24,7 @@ from jupyter_federation.profile import SIGN_INS
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.browser import browser_is_here
 
-_ANY_PORT = 49152  # the first of those that nobody is assigned to (RFC 6335)
+_USUAL_PORT = 8400  # docs/identity-providers.md's, where the profile names none: any free one is taken then
 _LONGEST = 200_000  # characters of a page that are looked at
 # What providers write on the page that they show in place of a redirect, or into the address of one of their own.
 _ABOUT_THE_REDIRECT = re.compile(r"(?i)redirect[ _]?(uri|url|mismatch)|callback[ _](url|uri)|reply (url|address)")
@@ -62,7 +62,7 @@ def known(patient: Patient) -> Iterator[Finding | Asks]:
 
 def _redirect_uris(client: Any, ports: tuple[int, ...]) -> list[str]:
     """Those that a sign-in would use here, the likeliest first."""
-    loopback = [client.begin().loopback(port) for port in ports or (_ANY_PORT,)]
+    loopback = [client.begin().loopback(port) for port in ports or (_USUAL_PORT,)]
     callback = Mailbox.default().redirect_uri()
     if callback is None:
         return loopback

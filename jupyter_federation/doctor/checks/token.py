@@ -69,7 +69,7 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
     token, profile = patient.token, patient.profile
     if token is None or profile is None or not patient.exchange:
         return
-    where = f"{AWS}({'identity pool' if profile.identity_pool_id else 'STS'})"
+    where = f"{AWS}{'Cognito' if profile.identity_pool_id else 'STS'}"
     yield Asks(where)
     key = logins_key(token, profile.provider)
     known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn, "pool": profile.identity_pool_id}
@@ -79,7 +79,7 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
     except FederationError as error:
         refused = isinstance(error, ExchangeError)
         if refused:
-            patient.hear_date(f"{AWS}(exchange)", error.facts.get("aws_date"))
+            patient.hear_date(where, error.facts.get("aws_date"))
         host = urlsplit(str(error.facts.get("endpoint") or "")).netloc
         yield of_error(error, "aws-refuses", where=host or (where if refused else ""), **known)
         return
