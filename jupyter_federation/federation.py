@@ -292,7 +292,10 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live), clears=clears))
+        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live), clears=clears, happened=happened))
+        return self._just_signed_in(profile, happened)
+
+    def _just_signed_in(self, profile: Profile, happened: str | None) -> SessionStatus:
         status = self.status()
         return replace(status, remarks=(*status.remarks, *_remarks(profile)), happened=happened)
 
@@ -322,7 +325,14 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
@@ -353,7 +363,7 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
+        self._subscribers.tell_after("federated", self._just_signed_in(identity.profile, happened))
         if before is not None:
             before.session.close()
 
