@@ -256,7 +256,7 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        key = f'<span class="jf-place-key" style="{_MUTED}; margin-left: 8px"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
     if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):

@@ -276,6 +276,29 @@ def test_a_click_signs_in_anew_while_signed_in(open_live):
     assert "demo-sts" == screen.panel.locator("select").evaluate("it => it.selectedOptions[0].textContent.trim()")
 
 
+def test_a_sign_in_without_a_profile_is_a_choice(open_live, demo):
+    """Chosen in panel and popup, and repeated by the button; the panel says what follows a choice of another."""
+    file = demo.directory / "jupyter_federation_config.json"
+    profile = json.loads(file.read_text())["Federation"]["profiles"]["demo-sts"]
+    options = " ".join(f"--{name.replace('_', '-')} {profile[name]}" for name in ("role_arn", "region"))
+    screen = open_live(f"%federate --token-file {demo.token_file} {options}")
+    key, chosen = screen.panel.locator(".jf-place-key"), "it => it.selectedOptions[0].textContent.replace(/\\s/g, ' ')"
+    key.get_by_text("key …").wait_for()
+    assert "(no profile)" == screen.panel.locator("select").evaluate(chosen)
+    screen.item.click()
+    assert "(no profile)" == screen.popup.locator("select").evaluate(chosen)
+    for box in (screen.popup, screen.panel):
+        before = key.inner_text()
+        box.get_by_role("button", name="Sign in", exact=True).click()
+        until(lambda was=before: key.inner_text() not in ("", was))
+        assert re.match(r"AWS\s*\d", screen.item.inner_text())
+    screen.panel.locator("select").select_option("demo-sts")
+    screen.panel.get_by_role("button", name="Sign in", exact=True).click()
+    screen.panel.get_by_text("the clients that followed it act with the new one").wait_for()
+    assert "demo-sts" == screen.panel.locator("select").evaluate(chosen)
+    assert "(no" not in screen.panel.locator("select").inner_text()
+
+
 def act_while_a_cell_signs(screen):
     """Refresh, then Clear, while the cell 1 uses boto3: seconds from each click until it shows."""
     runs(screen, 1)
