@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -202,7 +202,8 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, self._live, configuration.policy), expected)
+            identity = _Identity(selected, session, self._live, configuration.policy)
+            self._become(identity, expected, remarks=tuple(_remarks(selected)))
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -300,10 +301,15 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        kept = () if before is None or happened is None else tuple(_what_keeps_acting(before))
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
+        kept = () if before is None or happened is None else _what_keeps_acting(before)
+        remarks = (*_remarks(profile), *kept)
+        identity = _Identity(profile, session, self._live, policy)
+        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, remarks=remarks))
+        return self._just_signed_in(happened, remarks)
+
+    def _just_signed_in(self, happened: str | None, remarks: Iterable[str]) -> SessionStatus:
         status = self.status()
-        return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
+        return replace(status, remarks=(*status.remarks, *remarks), happened=happened)
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -331,11 +337,19 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+        remarks: Iterable[str] = (),
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since.
+        not cleared ``clears`` times, but once more since.  ``happened`` and ``remarks`` go to the screens.
         """
         with self._lock:
             if awaited is not None and self._expected is not awaited:
@@ -362,7 +376,7 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
+        self._subscribers.tell_after("federated", self._just_signed_in(happened, remarks))
         if before is not None:
             tool_caches.let_go()
             before.session.close()
