@@ -521,6 +521,11 @@ class Federation:
         """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
         return self._subscribers.add(subscriber)
 
+    def sign_in(self) -> tuple[Profile, IdToken | None, SessionStatus] | None:
+        """The profile, token and status of who is signed in: for the doctor."""
+        current = self._current
+        return None if current is None else (current.profile, current.session.token, self.status())
+
     # Signing out
 
     def clear(

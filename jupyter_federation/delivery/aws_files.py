@@ -13,7 +13,7 @@ from pathlib import Path
 from botocore.configloader import raw_config_parse
 from botocore.exceptions import BotoCoreError
 
-_FILES = {  # the variable that names it, and where it is without
+FILES = {  # the variable that names it, and where it is without
     "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
     "AWS_CONFIG_FILE": "~/.aws/config",
 }
@@ -33,7 +33,7 @@ _GIVES_CREDENTIALS = {
 def outranking(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
     """The files whose default profile gives credentials: the variable that would name another, and the file's name."""
     environment = os.environ if environment is None else environment
-    named = {variable: environment.get(variable) or usual for variable, usual in _FILES.items()}
+    named = {variable: environment.get(variable) or usual for variable, usual in FILES.items()}
     return {variable: file for variable, file in named.items() if _gives_credentials(Path(file).expanduser())}
 
 
