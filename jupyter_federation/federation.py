@@ -26,7 +26,7 @@ from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
 from jupyter_federation.delivery.endpoint import LoopbackEndpoint
-from jupyter_federation.delivery.environment import OUTRANKING, EnvironmentDelivery
+from jupyter_federation.delivery.environment import OUTRANKING, REGION, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -128,6 +128,7 @@ class Federation:
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
         self._endpoint = LoopbackEndpoint(self._live)
+        self._users_region: str | None = None  # of the profile that is set aside
         self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
@@ -388,28 +389,31 @@ class Federation:
                 self._deliver(_region(self._current.profile), self._current.policy)
 
     def _deliver(self, region: str | None, policy: Policy) -> None:
-        region = _users_region() or region  # asked before AWS_PROFILE is set aside, which may be what names one
+        # Asked before AWS_PROFILE is set aside, which may be what names one.
+        self._users_region = _users_region() or self._users_region
+        region = self._users_region or region
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
+        self._environment.take_back(REGION, but=region)  # the one of the sign-in before
         if region is not None and self._boto3.region() is None:
             self._environment.lend_region(region)
         self._about_tools = tuple(self._deliver_to_tools(policy))
 
     def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
         """To what speaks AWS and is not boto3 here; what a person should know of it."""
-        self._environment.take_back((URI, TOKEN_FILE, TOKEN))
+        variables: dict[str, str] = {}
         if policy.endpoint is False:
             self._endpoint.stop()
-            return
-        try:
-            variables = dict(self._endpoint.start())
-        except DeliveryError as error:  # boto3 has what it needs
-            yield str(error)
-            return
+        else:
+            try:
+                variables |= self._endpoint.start()
+            except DeliveryError as error:  # boto3 has what it needs
+                yield str(error)
         if not policy.endpoint_token_variable:
-            del variables[TOKEN]
+            variables.pop(TOKEN, None)
+        self._environment.take_back({URI, TOKEN_FILE, TOKEN} - variables.keys())
         self._environment.lend(variables)
-        outranking = aws_files.outranking()
+        outranking = aws_files.outranking() if variables else {}
         if outranking:
             yield aws_files.sentence(outranking)
 
@@ -443,6 +447,7 @@ class Federation:
         self._live.clear()
         self._boto3.remove()
         self._environment.give_back()
+        self._users_region = None
         self._endpoint.stop()
         tool_caches.let_go()
 

@@ -25,7 +25,8 @@ OUTRANKING = (
 )
 """Variables by which a tool would act as somebody else than the person who signed in."""
 
-_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables that name a region: boto3 reads the second, other tools the first."""
 
 
 class EnvironmentDelivery:
@@ -44,7 +45,7 @@ class EnvironmentDelivery:
     def put_aside(self) -> None:
         """Take every outranking variable out of the environment and keep it; what is lent here stays."""
         for name in OUTRANKING:
-            if name in self._environment and self._environment[name] != self._lent.get(name):
+            if self._is_the_users(name):
                 self._set_aside[name] = Secret(self._environment[name])  # first the copy, then the removal
                 del self._environment[name]
 
@@ -55,15 +56,17 @@ class EnvironmentDelivery:
 
     def lend_region(self, region: str) -> None:
         """Name ``region`` to every tool, unless the user's environment names one."""
-        if not any(name in self._environment and name not in self._lent for name in _REGION):
-            self.lend(dict.fromkeys(_REGION, region))
+        self.take_back(REGION, but=region)
+        if not any(self._is_the_users(name) for name in REGION):
+            self.lend(dict.fromkeys(REGION, region))
 
-    def take_back(self, names: Iterable[str]) -> None:
-        """Lend ``names`` no longer; what the user has put there meanwhile stays."""
+    def take_back(self, names: Iterable[str], *, but: str | None = None) -> None:
+        """Lend ``names`` no longer, unless with the value ``but``; what the user has put there meanwhile stays."""
         for name in names:
-            value = self._lent.pop(name, None)
-            if value is not None and self._environment.get(name) == value:
-                del self._environment[name]
+            if name in self._lent and self._lent[name] != but:
+                if self._environment.get(name) == self._lent[name]:
+                    del self._environment[name]
+                del self._lent[name]
 
     def give_back(self) -> None:
         """Put everything back as it was, except where the user has set something else meanwhile."""
@@ -72,3 +75,6 @@ class EnvironmentDelivery:
             name, value = next(iter(self._set_aside.items()))
             self._environment.setdefault(name, value)
             del self._set_aside[name]
+
+    def _is_the_users(self, name: str) -> bool:
+        return name in self._environment and self._environment[name] != self._lent.get(name)
