@@ -1,4 +1,4 @@
-"""A real JupyterHub behind a real proxy, which logs its users in at a certified provider; and an AWS with prefixes."""
+"""A real JupyterHub behind a real proxy, which logs its users in at a certified provider."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ import urllib.parse
 from html import unescape
 from pathlib import Path
 
-import jwt
 import requests
+import yaml
 from servers import PACKAGE, JupyterServer, enable, within
 
-from jupyter_federation.demo.aws import AwsError, EmbeddedAws, OpenIdProvider
-from jupyter_federation.demo.wire import error_response
+from jupyter_federation.demo.aws import OpenIdProvider, Role
 
 PROXY = Path(__file__).parent / "hub" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
-TAGS = "https://aws.amazon.com/tags"
 BUCKET = "laboratory"
+
+# Cells: what one ends with (what is printed are signs of life), a sign-in, and what a refresh says.
+SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
+SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
+FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
+REFRESH = f"""
+import jupyter_federation as jf
+try:
+    said = jf.refresh().sign_in
+except Exception as error:
+    said = f"{{type(error).__name__}}: {{error}}"
+{SAY.format("said")}
+"""
 
 # A user's server ends when its standard input does: the hub's, which the tests hold.
 SERVER = """
@@ -261,30 +272,10 @@ class UserServer(JupyterServer):
         self.token = token
 
 
-class PrefixedAws(EmbeddedAws):
-    """Its roles read and write ``s3://laboratory/${aws:PrincipalTag/person}/``, as the policy in docs/deploy has it."""
-
-    def _open_services(self):
-        super()._open_services()
-        self._tags = {}
-        assume = self._operations["AssumeRoleWithWebIdentity"]
-
-        def with_tags(call):
-            result = assume(call)
-            claims = jwt.decode(call.parameters["WebIdentityToken"], options={"verify_signature": False})
-            if TAGS in claims:
-                self._tags[result["Credentials"]["AccessKeyId"]] = claims[TAGS]["principal_tags"]["person"]
-            return result
-
-        self._operations["AssumeRoleWithWebIdentity"] = with_tags
-
-    def answer(self, call):
-        if call.operation.startswith("s3:") and call.access_key_id in self._tags:
-            person = self._tags[call.access_key_id][0]
-            if not call.request.path.startswith(f"/{BUCKET}/{person}/"):
-                call.error = "AccessDenied"
-                return error_response(call.operation, AwsError("AccessDenied", "Access Denied", 403))
-        return super().answer(call)
+def run(kernel, code):
+    """What a cell of ``code`` displays."""
+    kernel.start(code)
+    return kernel.shown()
 
 
 def free_port():
@@ -293,15 +284,51 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def trust(aws, provider, client_id=CLIENT_ID):
-    """What docs/deploy sets up at AWS: the hub's client is the audience."""
+class Template(yaml.SafeLoader):
+    """CloudFormation's short forms, each as its argument."""
+
+
+Template.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+
+
+def resources(name):
+    """Those of a template of the administrator's kit: their properties, by name."""
+    template = yaml.load((PACKAGE.parent / "docs" / "deploy" / name).read_text(), Template)
+    return {key: resource.get("Properties", {}) for key, resource in template["Resources"].items()}
+
+
+def trust_statement(role):
+    """The one of a template's role."""
+    document = role["AssumeRolePolicyDocument"]
+    (statement,) = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+    return statement
+
+
+def role_of(name):
+    """The role that a template of the kit makes, for the bucket of the tests; who it trusts is not in it."""
+    role = resources(name)["Researcher"]
+    statement = trust_statement(role)
+    ((tag, _),) = statement["Condition"]["StringLike"].items()
+    objects = role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]
+    return Role(
+        name=name.removesuffix(".yaml"),
+        tags_sessions="sts:TagSession" in statement["Action"],
+        needs_tag=tag.removeprefix("aws:RequestTag/"),
+        objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").partition(":s3:::")[2].removesuffix("*"),
+    )
+
+
+def trust(aws, provider, role, client_id=CLIENT_ID):
+    """What docs/deploy sets up at AWS: the hub's client is the audience.  The role."""
     aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(client_id,), keys=provider.keys))
-    aws.role.trusts = {provider.name: (client_id,)}
-    aws.add(aws.role)
+    role.trusts = {provider.name: (client_id,)}
+    aws.add(role)
+    return role
 
 
-def ship_profile(hub, aws):
-    """The one file of the administrator's kit: %federate alone is enough."""
-    profile = {"source": "jupyterhub", "role_arn": aws.role.arn, "region": "eu-west-1"}
-    section = {"Federation": {"default_profile": "research", "profiles": {"research": profile}}}
+def ship_profile(hub, role, **others):
+    """The one file of the administrator's kit: %federate alone is enough.  ``others`` are further profiles."""
+    usual = {"source": "jupyterhub", "region": "eu-west-1"}
+    profiles = {name: usual | profile for name, profile in ({"research": {"role_arn": role.arn}} | others).items()}
+    section = {"Federation": {"default_profile": "research", "profiles": profiles}}
     (hub.folder / "etc" / "jupyter_federation_config.json").write_text(json.dumps(section))

@@ -34,7 +34,7 @@ function configuration() {
     cookies: { keys: [randomBytes(32).toString("hex")] },
     scopes: ["openid", "offline_access", "profile", "email"],
     claims: {
-      openid: ["sub", ...(entra ? ["tid", "oid", "preferred_username"] : []), ...(web ? [tags] : [])],
+      openid: ["sub", ...(entra ? ["tid", "oid", "preferred_username"] : []), ...(web ? [tags, "hd", "idp"] : [])],
       email: ["email"],
       profile: ["name"],
     },
@@ -49,6 +49,8 @@ function configuration() {
         oid: "00000000-0000-0000-66f3-3332eca7ea81",
         preferred_username: `${id}@example.org`,
         [tags]: { principal_tags: { person: [id] } },
+        hd: "example.org", // Google: the organisation
+        idp: "https://idp.example.org/shibboleth", // CILogon: where the person signed in
       }),
     }),
     ...(web ? { rotateRefreshToken: true } : {}),

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hubs import resources, trust_statement
 from IPython.core.application import SYSTEM_CONFIG_DIRS
 from oauthenticator.generic import GenericOAuthenticator
 from servers import PACKAGE
@@ -33,19 +34,11 @@ def test_the_templates_are_clean():
     assert (0, "") == (answer.returncode, answer.stdout)
 
 
-class Loader(yaml.SafeLoader):
-    """CloudFormation's short forms, each as its argument."""
-
-
-Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
-
-
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_each_trust_policy_names_its_audience(name):
     """And a session without the tag gets no role; the prefix is the tag's."""
-    role = yaml.load((DEPLOY / name).read_text(), Loader)["Resources"]["Researcher"]["Properties"]
-    trust = role["AssumeRolePolicyDocument"]
-    (statement,) = (json.loads(trust) if isinstance(trust, str) else trust)["Statement"]
+    role = resources(name)["Researcher"]
+    statement = trust_statement(role)
     (audience,) = statement["Condition"]["StringEquals"].items()
     assert audience in {("${Issuer}:aud", "${ClientId}"), ("cognito-identity.amazonaws.com:aud", "Pool")}
     assert {"aws:RequestTag/person": "?*"} == statement["Condition"]["StringLike"]
