@@ -58,17 +58,20 @@ PROXY_END = "process.stdin.resume(); process.stdin.on('end', () => process.exit(
 class Hub:
     """One hub in ``folder``; ``extra`` is Python that ends its configuration.
 
+    ``url`` (name and port) is where browsers find a hub whose people have sub-domains of it.
     The proxy is a process of its own, as on Kubernetes, so that the hub can be restarted under its users' servers.
     """
 
-    def __init__(self, folder, provider, ca, environment, *, extra, refresh_age=None):
+    def __init__(self, folder, provider, ca, environment, *, extra, refresh_age=None, url=None):
         self.folder = folder
         self.provider = provider
         self.service_token = secrets.token_hex(16)
         self.log = folder / "hub.log"
         self._ca = ca
-        self._ports = [free_port() for _ in range(3)]
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self._ports = [urllib.parse.urlsplit(url or "").port or free_port(), free_port(), free_port()]
+        self._subdomains = url is not None
+        self._here = f"http://127.0.0.1:{self._ports[0]}"
+        self.url = url or self._here
         self._environment = {
             name: value
             for name, value in os.environ.items()
@@ -105,6 +108,7 @@ class Hub:
         (self.folder / "jupyterhub_config.py").write_text(f"""
 c = get_config()
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+{f"c.JupyterHub.subdomain_host = {self.url!r}" if self._subdomains else ""}
 c.JupyterHub.hub_ip = "127.0.0.1"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.should_start = False
@@ -160,6 +164,7 @@ c.JupyterHub.load_roles.append({{
                     "127.0.0.1",
                 ),
                 *("--api-port", str(api_port), "--default-target", hub, "--error-target", f"{hub}/hub/error"),
+                *(["--host-routing"] if self._subdomains else []),
             ],
             env=self._environment,
             stdin=subprocess.PIPE,  # of its own: Node makes it one that does not block
@@ -210,7 +215,7 @@ c.JupyterHub.load_roles.append({{
     def _answers(self):
         assert self._process.poll() is None, self.said()
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.url}/hub/api/", timeout=5).ok
+            return requests.get(f"{self._here}/hub/api/", headers={"Host": self._host()}, timeout=5).ok
         return False
 
     def said(self):
@@ -218,8 +223,13 @@ c.JupyterHub.load_roles.append({{
 
     def api(self, method, path, token=None, **more):
         """The answer of the hub's API, asked by the tests' service or with ``token``."""
-        headers = {"Authorization": f"token {token or self.service_token}"}
-        return requests.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=60, **more)
+        headers = {"Authorization": f"token {token or self.service_token}", "Host": self._host()}
+        return requests.request(method, f"{self._here}/hub/api/{path}", headers=headers, timeout=60, **more)
+
+    def _host(self, user=None):
+        """What a request names as its host, to the hub or to the user's servers."""
+        host = urllib.parse.urlsplit(self.url).netloc
+        return f"{user}.{host}" if user and self._subdomains else host
 
     def log_in(self, user):
         """A person in a browser; the session, with the hub's cookies."""
@@ -252,7 +262,8 @@ c.JupyterHub.load_roles.append({{
 
     def server(self, user, name=""):
         """The user's server, which runs."""
-        return UserServer(f"{self.url}/user/{user}/{name}{'/' * bool(name)}", self.service_token)
+        url = f"{self._here}/user/{user}/{name}{'/' * bool(name)}"
+        return UserServer(url, self.service_token, self._host(user))
 
     def stop_server(self, user):
         if self.api("DELETE", f"users/{user}/server").status_code == 202:
@@ -267,15 +278,45 @@ c.JupyterHub.load_roles.append({{
 class UserServer(JupyterServer):
     """A user's server behind the hub's proxy."""
 
-    def __init__(self, url, token):
+    def __init__(self, url, token, host):
         self.url = url
         self.token = token
+        self.host = host
 
 
 def run(kernel, code):
     """What a cell of ``code`` displays."""
     kernel.start(code)
     return kernel.shown()
+
+
+@contextlib.contextmanager
+def chromium():
+    """A real one, to which every name of a hub is this machine, and no other there is."""
+    from playwright.sync_api import sync_playwright
+
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path, "there is no Chromium: `make browser` installs it, or says how"
+    rules = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--host-resolver-rules={rules}"]
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=flags) as browser:
+        yield browser
+
+
+def log_in_with_chromium(page, hub, person):
+    """As somebody does it: the hub's login page, the provider's, and on to their server."""
+    page.goto(hub.url)
+    page.get_by_role("button", name="Sign in with").click()
+    sign_in_with_chromium(page, person)
+    page.wait_for_url(f"**/user/{person}/**", timeout=60_000)
+
+
+def sign_in_with_chromium(page, person):
+    """At the certified provider."""
+    page.locator("[name=login]").fill(person)
+    page.locator("[name=password]").fill("any")
+    page.locator("[type=submit]").click()
+    page.locator("[type=submit]").click()  # consent
 
 
 def free_port():

@@ -25,6 +25,8 @@ class JupyterServer:
     ``module`` may be jupyterlab.
     """
 
+    host = None  # that requests name, where it is not the address's
+
     def __init__(self, home, name, *, module="jupyter_server", **environment):
         self.home = home
         self.token = secrets.token_hex(16)
@@ -81,6 +83,8 @@ class JupyterServer:
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
         if login:
             headers["Authorization"] = f"token {self.token}"
+        if self.host:
+            headers["Host"] = self.host
         with contextlib.closing(connection):
             connection.request(method, f"{address.path}{path}", body=body, headers=headers)
             answer = connection.getresponse()
@@ -101,7 +105,9 @@ class JupyterServer:
         header = {"Authorization": f"token {self.token}"}  # a hub's servers take none from the address
         address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels"
         try:
-            with contextlib.closing(websocket.create_connection(address, timeout=60, header=header)) as channel:
+            with contextlib.closing(
+                websocket.create_connection(address, timeout=60, header=header, host=self.host)
+            ) as channel:
                 yield Kernel(channel, lambda: self.request("POST", f"api/kernels/{started}/interrupt", body="{}"))
         finally:
             self.request("DELETE", f"api/kernels/{started}")

@@ -28,6 +28,7 @@ _SAYS = {
     "audience": ("InvalidIdentityToken", "Incorrect token audience"),
 }
 _TAGS = "https://aws.amazon.com/tags"
+_TAG_VALUE = r"""[^!"#$%&'()*,;<>?[\\\]^`{|}~]*"""  # letters of all languages, digits, spaces and _.:/=+-@
 _CHAINED = timedelta(hours=1)  # a role assumed by a role, whatever its own maximum
 
 
@@ -139,7 +140,7 @@ def _session_tags(claims: Mapping[str, Any]) -> dict[str, str]:
         "".join(tags.values())  # texts, all of them
         for name, value in tags.items():
             constrain("tags.key", name, at_least=1, at_most=128)
-            constrain("tags.value", value, r"[^*?$]*", at_most=256)
+            constrain("tags.value", value, _TAG_VALUE, at_most=256)
     except (AttributeError, TypeError, ValueError):
         raise AwsError("InvalidIdentityToken", "The session tags of the token are not valid") from None
     return tags

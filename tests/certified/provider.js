@@ -11,6 +11,7 @@ import { Provider } from "oidc-provider";
 const settings = JSON.parse(process.argv[2]);
 const day = 86_400;
 const tags = "https://aws.amazon.com/tags"; // AWS: session tags from a claim of the ID token
+const loopback = /^http:\/\/(127\.0\.0\.1|localhost)([:/]|$)/; // these a native client may have, at any port
 console.info = console.error; // notices are no issuer
 
 function configuration() {
@@ -21,7 +22,7 @@ function configuration() {
     clients: [
       {
         client_id: settings.client_id,
-        application_type: "native",
+        application_type: settings.redirect_uris.every((uri) => loopback.test(uri)) ? "native" : "web",
         ...(web
           ? { token_endpoint_auth_method: "client_secret_post", client_secret: settings.client_secret }
           : { token_endpoint_auth_method: "none" }), // public: PKCE is required

@@ -455,11 +455,12 @@ def test_no_tag_opens_nothing(aws, assume_with, client, role, own_prefix):
         ({TAGS: {"principal_tags": {"person": [7]}}}, "InvalidIdentityToken"),
         ({TAGS: ["person"]}, "InvalidIdentityToken"),
         ({TAGS: {"principal_tags": {"person": ["*"]}}}, "ValidationError"),
+        ({TAGS: {"principal_tags": {"person": ["auth0|ada"]}}}, "ValidationError"),
         ({TAGS: {"principal_tags": {"person": ["a" * 257]}}}, "ValidationError"),
     ],
 )
 def test_session_tags_have_a_form(assume_with, own_prefix, claims, code):
-    """A list of one text for each tag, without wildcards, of 256 characters at most."""
+    """A list of one text for each tag, of letters, digits and a few signs, of 256 characters at most."""
     assert code == refusal(assume_with, claims=claims)[0]
 
 

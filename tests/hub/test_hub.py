@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +12,20 @@ from datetime import timedelta
 import boto3
 import pytest
 import requests
-from hubs import BUCKET, FIRST, REFRESH, SAY, SIGN_IN, resources, role_of, run, ship_profile, trust
+from hubs import (
+    BUCKET,
+    FIRST,
+    REFRESH,
+    SAY,
+    SIGN_IN,
+    chromium,
+    log_in_with_chromium,
+    resources,
+    role_of,
+    run,
+    ship_profile,
+    trust,
+)
 
 from jupyter_federation.demo.aws import IdentityPool
 from jupyter_federation.redaction import Secret
@@ -21,8 +33,6 @@ from jupyter_federation.tokens import IdToken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 KERNELS = 6
 PEOPLE = ("ada", "grace")
 ID_TOKEN_SECONDS = 20
@@ -83,7 +93,8 @@ def kernels(hub):
     """Six of each person, who have logged in to the hub in a real Chromium, and nowhere else."""
     for person in PEOPLE:
         hub.home(person)
-        log_in_with_chromium(hub, person)
+        with chromium() as browser:
+            log_in_with_chromium(browser.new_page(ignore_https_errors=True), hub, person)
     with contextlib.ExitStack() as stack:
         started = {}
         for person in PEOPLE:
@@ -91,22 +102,6 @@ def kernels(hub):
             started[person] = [stack.enter_context(server.kernel()) for _ in range(KERNELS)]
         assert everywhere(started, lambda _: FIRST) == {person: ["ok"] * KERNELS for person in PEOPLE}
         yield started
-
-
-def log_in_with_chromium(hub, person):
-    """As somebody does it: the hub's login page, the provider's, and on to their server."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        page = browser.new_page(ignore_https_errors=True)
-        page.goto(hub.url)
-        page.get_by_role("button", name="Sign in with").click()
-        page.locator("[name=login]").fill(person)
-        page.locator("[name=password]").fill("any")
-        page.locator("[type=submit]").click()
-        page.locator("[type=submit]").click()  # consent
-        page.wait_for_url(f"{hub.url}/user/{person}/**", timeout=60_000)
 
 
 @pytest.fixture
