@@ -100,6 +100,18 @@ def test_a_broken_file_signs_nobody_else_in(configured, monkeypatch):
 
 
 @pytest.mark.slow
+def test_a_broken_library_is_no_noise(configured, isolated_home):
+    """boto3 cannot be loaded: the kernel starts without a word, and %federate tells."""
+    startup = isolated_home / "ipythondir" / "profile_default" / "startup"
+    startup.mkdir()
+    (startup / "broken.py").write_text("import sys\nsys.modules['boto3'] = None\n")
+    tell = "try:\n    get_ipython().run_line_magic('federate', '')\nexcept Exception as error:\n    print(error)"
+    slept, said = run("import time; time.sleep(2)", tell)
+    assert "" == slept
+    assert "boto3" in said
+
+
+@pytest.mark.slow
 def test_a_source_that_asks_a_person_waits_for_the_person(configured):
     """Nothing happens at the start, and %federate is loaded."""
     configured(source="prompt", path=None)

@@ -300,8 +300,8 @@ def _expired(token: IdToken, problem: object) -> FederationError:
         )
     if problem == "other-id-token":
         return SourceUnavailableError(
-            f"{token.issuer} renewed your login to the hub with an ID token that is not yours: it was not used, and yours "
-            f"ended at {at}.",
+            f"{token.issuer} renewed your login with an ID token that is not yours; it was not used, and your "
+            f"own ended at {at}.",
             fix=_LOG_IN_AGAIN,
             administrator="the ID token of the refresh has another iss, sub or aud than the login's, or no iat and exp",
         )

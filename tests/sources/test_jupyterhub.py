@@ -196,7 +196,7 @@ CASES = {
     ),
     "somebody else's": (
         SourceUnavailableError,
-        "renewed your login to the hub with an ID token that is not yours",
+        "renewed your login with an ID token that is not yours",
         {"auth_state": NO_PROBLEM | {NOTE: {"problem": "other-id-token"}}},
         200,
     ),
