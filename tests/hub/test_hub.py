@@ -289,7 +289,6 @@ ANSWERS = {
     "users/grace?include_stopped_servers": (404, 404),
     "users/grace/tokens": (403, 404),
     "users/grace/shares": (404, 404),
-    "users/grace/server": (403, 404),
     "users": (403, 403),
     "users?state=active": (403, 403),
     "users?name_filter=grace": (403, 403),
