@@ -349,12 +349,15 @@ def role_of(name):
     """The role that a template of the kit makes, for the bucket of the tests; who it trusts is not in it."""
     role = resources(name)["Researcher"]
     statement = trust_statement(role)
-    ((tag, _),) = statement["Condition"]["StringLike"].items()
+    condition = statement["Condition"]
+    ((tag, _),) = condition["StringLike"].items()
     objects = role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]
     return Role(
         name=name.removesuffix(".yaml"),
         tags_sessions="sts:TagSession" in statement["Action"],
         needs_tag=tag.removeprefix("aws:RequestTag/"),
+        without_slash=condition.get("StringNotLike") == {tag: "*/*"},
+        only_tags=condition.get("ForAllValues:StringEquals", {}).get("aws:TagKeys"),
         objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").partition(":s3:::")[2].removesuffix("*"),
     )
 
