@@ -7,8 +7,8 @@
 
 OAuthenticator by itself looks only at the access token's end, so it hands out ID tokens that have ended; and it renews
 them for several requests at once, by which a provider that rotates refresh tokens takes the grant away (oauthenticator
-#790, #793).  The hook that is set here renews the ID token on its own end, one request at a time for each user, and
-what came back is saved before the next one may look.
+#790, #793).  The hook that is set here renews the ID token on its own end, one request at a time for each user.  What
+comes back is checked once (`_renewal`), and saved in one place (`_Login.save`) before the next one may look.
 
 This file is whole in itself: it needs the standard library, JupyterHub (4 or later) and oauthenticator (17.3 or later),
 and not the rest of this package.  So it may also be copied and run as a configuration file, for instance by Zero to
@@ -216,27 +216,24 @@ class _Keeper:
             return result
 
     async def _refreshed(self, login: _Login) -> Any:
-        name = login.user.name
         await login.open()
         if login.problem == LOGIN_ENDED:
             return False
-        check_due = not login.auth_state or (
-            bool(self.check_seconds) and _is_over(self._checked.get(name), self.check_seconds)
-        )
-        renewed = None  # not tried
-        if login.is_kept and await self._renewal_is_due(login, check_due=check_due):
-            renewed = await self._renew(login)
+        check_due = not login.auth_state or self._check_is_due(login)
+        renewed = await self._renew(login) if await self._renewal_is_due(login, check_due=check_due) else None
         if renewed is False or not check_due:
             return True if renewed is None else renewed
-        self._checked[name] = time.monotonic()
-        if self.wrapped is not None:
-            said = await login.ask(self.wrapped)
-            if said is not None:
-                return (renewed or True) if said is True else said
+        self._checked[login.user.name] = time.monotonic()
+        said = None if self.wrapped is None else await login.ask(self.wrapped)
+        if said is not None:
+            return (renewed or True) if said is True else said
         if renewed is not None or not login.is_kept:
             return renewed
         checked = await login.check()
         return await self._renew(login) if checked is None else checked
+
+    def _check_is_due(self, login: _Login) -> bool:
+        return bool(self.check_seconds) and _is_over(self._checked.get(login.user.name), self.check_seconds)
 
     async def _renewal_is_due(self, login: _Login, *, check_due: bool) -> bool:
         id_token = login.auth_state.get("id_token")
@@ -268,10 +265,11 @@ class _Login:
 
     async def open(self) -> None:
         """Unseal it.  A refresh token that was saved in clear (before `configure` was called) is withheld now."""
-        self.auth_state = await _unsealed(self._saved) or {}
-        response = (self._saved or {}).get("token_response")
-        places = (self._saved, response) if isinstance(response, Mapping) else (self._saved,)
-        if self._seals and any(place and place.get("refresh_token") for place in places):
+        saved = self._saved or {}
+        self.auth_state = await _unsealed(saved) or {}
+        response = saved.get("token_response")
+        places = (saved, response if isinstance(response, Mapping) else {})
+        if self._seals and any(place.get("refresh_token") for place in places):
             await self.save(self.auth_state)
 
     @property
@@ -380,10 +378,7 @@ class _Sealer:
             auth_state = await _awaited(self.wrapped(authenticator, auth_state))
         if not auth_state:
             return auth_state
-        nonsense = {name: None for name in _TOKENS[1:] if not _is_token(auth_state.get(name))}
-        if any(auth_state.get(name) is not None for name in nonsense):
-            response = auth_state.get("token_response")
-            auth_state = {**auth_state, **nonsense, "token_response": {**(response or {}), **nonsense}}
+        auth_state = _without_nonsense(auth_state)
         if not _is_kept(auth_state):
             return auth_state
         auth_state = {NOTE: None, **auth_state}  # for the kernels: a refusal is no outage of the provider's
@@ -427,6 +422,15 @@ async def _awaited(value: Awaitable[Any] | Any) -> Any:
 def _is_kept(auth_state: AuthState) -> bool:
     """Whether it holds what can be kept fresh, or has to be withheld: OpenID Connect's, or an expiring GitHub App's."""
     return bool(auth_state.get("id_token") or auth_state.get("refresh_token"))
+
+
+def _without_nonsense(auth_state: AuthState) -> dict[str, Any]:
+    """A login's auth state; what stands there in place of a token is none."""
+    nonsense = {name: None for name in _TOKENS[1:] if not _is_token(auth_state.get(name))}
+    if all(auth_state.get(name) is None for name in nonsense):
+        return dict(auth_state)
+    response = auth_state.get("token_response")
+    return {**auth_state, **nonsense, "token_response": {**(response or {}), **nonsense}}
 
 
 async def _sealed(auth_state: AuthState) -> dict[str, Any]:

@@ -28,14 +28,6 @@ STATUS = "import jupyter_federation as jf\nprint(jf.status().sign_in, jf.status(
 
 
 @pytest.fixture
-def token_file(tmp_path, provider):
-    """Where the profile of the administrator's file looks."""
-    path = tmp_path / "token"
-    path.write_text(provider.id_token("ada"))
-    return path
-
-
-@pytest.fixture
 def configured(isolated_home, token_file, role, aws_environment, monkeypatch):
     """As an administrator ships it: the profile, and IPython's line; ``configured(**keys)`` changes the profile."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
