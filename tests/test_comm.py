@@ -14,13 +14,6 @@ from jupyter_federation.session_status import SessionStatus
 
 
 @pytest.fixture
-def token_file(provider, tmp_path):
-    path = tmp_path / "token"
-    path.write_text(provider.id_token("ada"))
-    return path
-
-
-@pytest.fixture
 def research(profiles, provider, role, aws_environment, token_file):
     """The profiles research, whose token is in a file, and openid, which signs in at ``provider``."""
     common = {"role_arn": role.arn, "region": "eu-west-1"}

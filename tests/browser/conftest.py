@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from chromium import launched
 from servers import PACKAGE, JupyterServer, enable, homely
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 PLAIN_HOST = "lab.example.org"  # this machine, for the browser
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
 EXTENSION = PACKAGE / "labextension"  # as `make setup` has built it
 QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}  # asks whether to show news
 
@@ -26,13 +20,8 @@ QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": 
 @pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other modules' own
 def chromium():
     """The browser; a test opens a context of its own in it."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched(PLAIN_HOST) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
