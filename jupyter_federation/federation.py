@@ -24,8 +24,8 @@ from jupyter_federation.config import Configuration, Policy, Profile, load, same
 from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
-from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI, LoopbackEndpoint
-from jupyter_federation.delivery.environment import OUTRANKING, EnvironmentDelivery
+from jupyter_federation.delivery.endpoint import HOST, TOKEN, TOKEN_FILE, URI, LoopbackEndpoint
+from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -362,7 +362,9 @@ class Federation:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
         self._report("federated")
-        if before is not None:
+        if before is None:
+            tool_caches.look_again()
+        else:
             tool_caches.let_go()
             before.session.close()
 
@@ -382,7 +384,7 @@ class Federation:
 
     def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
         """To what speaks AWS and is not boto3 here; what a person should know of it."""
-        self._environment.take_back((URI, TOKEN_FILE, TOKEN))
+        self._environment.take_back((URI, TOKEN_FILE, TOKEN, *NO_PROXY))
         if policy.endpoint is False:
             self._endpoint.stop()
             return
@@ -394,6 +396,7 @@ class Federation:
         if not policy.endpoint_token_variable:
             del variables[TOKEN]
         self._environment.lend(variables)
+        self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
         outranking = aws_files.outranking()
         if outranking:
             yield aws_files.sentence(outranking)
@@ -418,7 +421,10 @@ class Federation:
             if name in {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"} or name.startswith("AWS_ENDPOINT_URL")
         }
         return TerminalLine(
-            sets=variables | configured | dict.fromkeys(aws_files.outranking(), os.devnull),
+            sets=variables
+            | configured
+            | self._environment.lent(NO_PROXY)
+            | dict.fromkeys(aws_files.outranking(), os.devnull),
             reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
             drops=tuple(name for name in OUTRANKING if name not in variables),
         )

@@ -38,8 +38,9 @@ URI = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 TOKEN_FILE = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"
 TOKEN = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
 
+HOST = "127.0.0.1"  # the protocol allows plain http to a loopback address, and never a name, which may lead elsewhere
+
 _THREAD = "jupyter-federation-endpoint"
-_HOST = "127.0.0.1"  # the protocol allows plain http to a loopback address, and never a name, which may lead elsewhere
 _PATH = "/credentials"
 _LARGEST_HEAD = 8 * 1024  # bytes; SDKs send less than 500
 _SILENCE = 5.0  # seconds for which a connection may take to say what it wants
@@ -95,7 +96,7 @@ class LoopbackEndpoint:
             except (OSError, RuntimeError) as error:
                 reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
                 raise DeliveryError(
-                    f"Nothing could listen on {_HOST} for tools other than boto3: {reason}.",
+                    f"Nothing could listen on {HOST} for tools other than boto3: {reason}.",
                     fix='Free some ports, threads or disk space, or turn it off: policy "endpoint": false.',
                 ) from None
             self._serving = serving
@@ -376,8 +377,8 @@ def _listening(port: int) -> socket.socket:
     """A socket that listens on ``port``, or on any free one where somebody else does."""
     if port:
         with contextlib.suppress(OSError):
-            return socket.create_server((_HOST, port), backlog=_BACKLOG)
-    return socket.create_server((_HOST, 0), backlog=_BACKLOG)
+            return socket.create_server((HOST, port), backlog=_BACKLOG)
+    return socket.create_server((HOST, 0), backlog=_BACKLOG)
 
 
 def _own_directory(path: str) -> str:
