@@ -12,7 +12,7 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
@@ -127,6 +127,7 @@ class Federation:
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
         self._endpoint = LoopbackEndpoint(self._live)
+        self._copied_until: datetime | None = None  # when the last of those expire that were here before
         self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
@@ -299,9 +300,9 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        kept = () if before is None or happened is None else tuple(_what_keeps_acting(before))
         _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
         status = self.status()
+        kept = () if before is not None and happened is None else tuple(_what_keeps_acting(self._copied_until))
         return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
 
     def _signed_in(
@@ -365,6 +366,7 @@ class Federation:
         if before is None:
             tool_caches.look_again()
         else:
+            self._outlive(before.session.status().credentials_expire_at)
             tool_caches.let_go()
             before.session.close()
 
@@ -378,7 +380,11 @@ class Federation:
         region = _users_region() or region  # asked before AWS_PROFILE is set aside, which may be what names one
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
-        if region is not None and self._boto3.region() is None:
+        named = self._boto3.region()
+        if aws_files.outranking():  # whoever turns away from them turns away from the region that they name, too
+            region = named or region
+            named = None
+        if region is not None and named is None:
             self._environment.lend_region(region)
         self._about_tools = tuple(self._deliver_to_tools(policy))
 
@@ -424,7 +430,7 @@ class Federation:
             sets=variables
             | configured
             | self._environment.lent(NO_PROXY)
-            | dict.fromkeys(aws_files.outranking(), os.devnull),
+            | {each.variable: os.devnull for each in aws_files.outranking()},
             reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
             drops=tuple(name for name in OUTRANKING if name not in variables),
         )
@@ -594,9 +600,14 @@ class Federation:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
-        expiries = [each.status().credentials_expire_at for each in sessions]
+        for each in sessions:
+            self._outlive(each.status().credentials_expire_at)
         ended = [session.close(sign_out=sign_out) for session in sessions]
-        return max((each for each in expiries if each), default=None), ended if expected is None else [*ended, None]
+        return self._copied_until, ended if expected is None else [*ended, None]
+
+    def _outlive(self, until: datetime | None) -> None:
+        """Remember that somebody may have copied credentials that live ``until`` then."""
+        self._copied_until = max(filter(None, (self._copied_until, until)), default=None)
 
     # What the above share
 
@@ -674,16 +685,16 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     return None
 
 
-def _what_keeps_acting(before: _Identity) -> Iterator[str]:
-    """Which tools loaded here may act as ``before`` for a while."""
-    tools, until = tool_caches.that_keep_copies(), before.session.status().credentials_expire_at
-    if tools and until is not None:
+def _what_keeps_acting(until: datetime | None) -> Iterator[str]:
+    """Which tools loaded here may act as who was signed in before, whose credentials live ``until`` then."""
+    tools = tool_caches.that_keep_copies()
+    if tools and until is not None and until > datetime.now(timezone.utc):
         yield f"{', '.join(tools)} may go on as before until {_moment(until)}."
 
 
 def _what_lives_on(until: datetime | None) -> Iterator[str]:
     """What a clear does not reach, and until when."""
-    if until is not None:
+    if until is not None and until > datetime.now(timezone.utc):
         yield f"What another tool or process has copied lives until {_moment(until)}."
         tools = tool_caches.that_keep_copies()
         if tools:

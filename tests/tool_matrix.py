@@ -1,4 +1,4 @@
-"""Which tools there are, and how each fares beside a sign-in: measured side by side, on an AWS that verifies everything.
+"""Which tools there are, and how each fares beside a sign-in, measured on an AWS that verifies everything.
 
 The kernel's side of it is tools/kernel_side.py, in an environment of its own; here is what is tried, and who acted by
 the account of the AWS that was asked.
@@ -182,9 +182,14 @@ class Kernel:
         tools = self._world.tools if tools is None else tools
         begun = len(self._world.servers.aws.calls)
         answers = self.ask("read", tools=list(tools), anew=anew)
-        return {
+        fared = {
             tool: Fared(error=answers[tool]["error"], who=self._world.who(begun, tool, self._name)) for tool in tools
         }
+        duckdb = fared.get("duckdb")
+        if duckdb and duckdb.who and "ExpiredToken" in (duckdb.error or ""):
+            # It had opened the file, and the credentials expired before it read: it gives up, and needs its line again.
+            return fared | self.read(["duckdb"], anew=True)
+        return fared
 
     def stop(self):
         self._process.stdin.close()
@@ -203,9 +208,7 @@ class World:
         self.role = Role(name="Elsewhere", principals=("*",))
         servers.aws.add(self.role)
         administrator = servers.aws.mint(lifetime=timedelta(hours=1))
-        s3 = boto3.Session().client(
-            "s3", region_name=REGION, endpoint_url=servers.aws.url, **administrator.for_boto3
-        )
+        s3 = boto3.Session().client("s3", region_name=REGION, endpoint_url=servers.aws.url, **administrator.for_boto3)
         for tool in TOOLS:
             s3.put_object(Bucket=BUCKET, Key=f"tools/{tool}/spring.csv", Body=b"day,species\n2024-03-02,curlew\n")
         column = {"name": "species", "type": "string", "nullable": True, "metadata": {}}
@@ -418,8 +421,8 @@ class Proxy:
                 self.end_headers()
                 self.wfile.write(content)
 
-            do_GET = do_HEAD = do_POST = do_PUT = do_CONNECT = pass_on
-
+        for method in ("GET", "HEAD", "POST", "PUT", "CONNECT"):
+            setattr(Handler, f"do_{method}", Handler.pass_on)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
@@ -475,10 +478,7 @@ def _row(tool, measured):
     if run is not plain:
         needs.append("`endpoint_token_variable`")
     again = all(each[tool].read for each in run["rounds"])
-    if not again:
-        asks = "no"
-    else:
-        asks = "each time it runs" if this.program else "yes"
+    asks = ("each time it runs" if this.program else "yes") if again else "no"
     clearing = measured["clearing"]
     acted_wrong = [name for name in COMPETING if not _is(measured[name], "signed in", tool, "ada")]
     outranked_by = [name for name in FILES if not _is(measured[name], "signed in", tool, "ada")]

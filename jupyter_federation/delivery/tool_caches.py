@@ -79,6 +79,7 @@ def _instances_of(kind: type) -> list[Any]:
 
 
 def _subclasses(kind: type) -> Iterator[type]:
-    for each in kind.__subclasses__():
+    direct: list[type] = kind.__subclasses__()
+    for each in direct:
         yield each
         yield from _subclasses(each)

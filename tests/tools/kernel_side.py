@@ -5,17 +5,16 @@ A program of the environment that holds the tools.  It reads a request on each l
 """
 
 import asyncio
-import contextlib
 import importlib.metadata
 import json
 import os
-import shutil
 import subprocess
 import sys
 import threading
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import jupyter_federation as jf
@@ -30,15 +29,20 @@ PATIENCE = 20  # seconds for one operation
 def boto3():
     import boto3
 
-    client = boto3.client("s3")
-    return lambda: client.get_object(Bucket=BUCKET, Key="tools/boto3/spring.csv")["Body"].read()
+    return _object_of(boto3.client("s3"), "tools/boto3/spring.csv")
 
 
 def boto3_session():
     import boto3
 
-    client = boto3.Session().client("s3")
-    return lambda: client.get_object(Bucket=BUCKET, Key="tools/boto3_session/spring.csv")["Body"].read()
+    return _object_of(boto3.Session().client("s3"), "tools/boto3_session/spring.csv")
+
+
+def _object_of(client, key):
+    def read():
+        return client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
+
+    return read
 
 
 def aiobotocore():
@@ -60,13 +64,13 @@ def s3fs():
     import s3fs
 
     system = s3fs.S3FileSystem()
-    return lambda: system.cat(f"{BUCKET}/tools/s3fs/spring.csv")
+    return partial(system.cat, f"{BUCKET}/tools/s3fs/spring.csv")
 
 
 def pandas():
-    import pandas
+    import pandas as pd
 
-    return lambda: pandas.read_csv(f"s3://{BUCKET}/tools/pandas/spring.csv")
+    return lambda: pd.read_csv(f"s3://{BUCKET}/tools/pandas/spring.csv")
 
 
 def pyarrow():
@@ -77,24 +81,24 @@ def pyarrow():
 
 
 def polars():
-    import polars
+    import polars as pl
 
-    return lambda: polars.scan_csv(f"s3://{BUCKET}/tools/polars/spring.csv").collect()
+    return lambda: pl.scan_csv(f"s3://{BUCKET}/tools/polars/spring.csv").collect()
 
 
 def polars_storage_options():
-    import polars
+    import polars as pl
 
     options = {"aws_endpoint_url": URL}
     file = f"s3://{BUCKET}/tools/polars_storage_options/spring.csv"
-    return lambda: polars.scan_csv(file, storage_options=options).collect()
+    return lambda: pl.scan_csv(file, storage_options=options).collect()
 
 
 def deltalake():
     import deltalake
 
     table = deltalake.DeltaTable(f"s3://{BUCKET}/tools/deltalake")
-    return lambda: table.update_incremental()
+    return table.update_incremental
 
 
 def obstore():
@@ -148,7 +152,13 @@ def command(*words, **environment):
 
     def read():
         ended = subprocess.run(
-            words, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=40
+            words,
+            check=False,
+            env=os.environ | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=40,
         )
         if ended.returncode:
             raise RuntimeError(ended.stderr + ended.stdout)
@@ -167,7 +177,14 @@ def awscli_2():
 
 def rclone():
     remote = f":s3,provider=Other,env_auth,endpoint='{URL}'"
-    return command("rclone", "--retries=1", "--low-level-retries=1", "cat", f"{remote}:{BUCKET}/tools/rclone/spring.csv", AWS_SDK_LOAD_CONFIG="1")
+    return command(
+        "rclone",
+        "--retries=1",
+        "--low-level-retries=1",
+        "cat",
+        f"{remote}:{BUCKET}/tools/rclone/spring.csv",
+        AWS_SDK_LOAD_CONFIG="1",
+    )
 
 
 def javascript():
@@ -202,11 +219,11 @@ def attempt(name, *, anew):
         if anew or name not in held:
             held[name] = TOOLS[name]()
         held[name]()
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - whatever a tool raises
         return f"{type(error).__name__}: {error}"
 
 
-def read(tools, anew=False):
+def read(tools, *, anew):
     """All tools at the same time: how each fared, and how many seconds it took."""
 
     def one(name):
