@@ -211,6 +211,8 @@ class World:
         s3 = boto3.Session().client("s3", region_name=REGION, endpoint_url=servers.aws.url, **administrator.for_boto3)
         for tool in TOOLS:
             s3.put_object(Bucket=BUCKET, Key=f"tools/{tool}/spring.csv", Body=b"day,species\n2024-03-02,curlew\n")
+        s3.create_bucket(Bucket=f"{BUCKET}-2", CreateBucketConfiguration={"LocationConstraint": REGION})
+        s3.put_object(Bucket=f"{BUCKET}-2", Key="tools/polars_elsewhere/spring.csv", Body=b"day,species\n,curlew\n")
         column = {"name": "species", "type": "string", "nullable": True, "metadata": {}}
         log = (
             {"protocol": {"minReaderVersion": 1, "minWriterVersion": 2}},
@@ -330,6 +332,7 @@ def clearing(world):
         first = kernel.read()
         told_at_switch = kernel.federate(kernel.grace, **AN_HOUR)
         switched = kernel.read()
+        elsewhere = kernel.read(["polars_elsewhere"])["polars_elsewhere"]
         told_at_clear = kernel.ask("clear")
         cleared = kernel.read()
         told_again = kernel.federate(kernel.ada, **AN_HOUR)
@@ -338,6 +341,7 @@ def clearing(world):
             "first": first,
             "told at switch": told_at_switch["text"],
             "switched": switched,
+            "elsewhere": elsewhere,
             "told at clear": told_at_clear["text"],
             "cleared": cleared,
             "told again": told_again["text"],

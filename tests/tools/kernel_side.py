@@ -94,6 +94,12 @@ def polars_storage_options():
     return lambda: pl.scan_csv(file, storage_options=options).collect()
 
 
+def polars_elsewhere():
+    import polars as pl
+
+    return lambda: pl.scan_csv(f"s3://{BUCKET}-2/tools/polars_elsewhere/spring.csv").collect()
+
+
 def deltalake():
     import deltalake
 
@@ -205,8 +211,20 @@ def javascript():
 TOOLS = {
     each.__name__: each
     for each in (
-        *(boto3, boto3_session, aiobotocore, s3fs, pandas, pyarrow, polars, polars_storage_options, deltalake, obstore),
-        *(pyiceberg_pyarrow, pyiceberg_fsspec, awswrangler, pyathena, duckdb, awscli_1, awscli_2, rclone, javascript),
+        *(boto3, boto3_session, aiobotocore, s3fs, pandas, pyarrow, polars, polars_storage_options, polars_elsewhere),
+        *(
+            deltalake,
+            obstore,
+            pyiceberg_pyarrow,
+            pyiceberg_fsspec,
+            awswrangler,
+            pyathena,
+            duckdb,
+            awscli_1,
+            awscli_2,
+            rclone,
+            javascript,
+        ),
     )
 }
 

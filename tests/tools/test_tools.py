@@ -83,6 +83,12 @@ def test_after_a_switch_it_acts_as_the_new_one_or_is_named(measured, tool):
     assert expected == actual
 
 
+def test_after_a_switch_polars_acts_as_the_new_one_where_it_has_not_read(measured):
+    """What it holds in Python is let go; what it has built for a bucket nobody can reach."""
+    run = measured["clearing"]
+    assert Fared(error=None, who=frozenset({run["kernel"].grace})) == run["elsewhere"]
+
+
 def test_after_a_clear_and_a_sign_in_it_acts_as_the_new_one_or_is_named(measured, tool):
     """What has outlived the clear is named again: it goes on as somebody who was signed in before."""
     run = measured["clearing"]
