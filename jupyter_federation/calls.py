@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_federation import comm, controls
+from jupyter_federation.config import Profile
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
 from jupyter_federation.notebook_prompt import NotebookPrompt
@@ -17,7 +18,7 @@ from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
 from jupyter_federation.terminal_line import TerminalLine
-from jupyter_federation.tokens import Prompt
+from jupyter_federation.tokens import IdToken, Prompt
 
 if TYPE_CHECKING:
     import boto3
@@ -111,6 +112,11 @@ def status() -> SessionStatus:
     `SessionStatus`.  ``to_json()`` gives them as text.
     """
     return _kernel.status()
+
+
+def sign_in() -> tuple[Profile, IdToken | None, SessionStatus] | None:
+    """The profile, token and status of who is signed in, None where nobody is: for the doctor."""
+    return _kernel.sign_in()
 
 
 def whoami() -> CallerIdentity:

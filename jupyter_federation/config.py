@@ -176,6 +176,7 @@ class Configuration:
                 f"`duration_seconds` is {seconds}, and `max_session_hours` allows {hours} hours "
                 f"({self.policy.origins['max_session_hours']}).",
                 fix=f"Ask for {hours * 3600} seconds at most.",
+                finding="policy-forbids",
             )
 
 
@@ -317,6 +318,7 @@ def _merged(
         raise ConfigurationError(
             f"{where}: `locked` has no effect here.",
             fix=f"Remove it; it counts in {' and '.join(_system_directories())}.",
+            finding="configuration-locked",
         )
     if before.locked_by is not None and _directory(before.locked_by) != _directory(file):
         for key, value in settings.items():
@@ -335,6 +337,7 @@ def _locked(where: str, key: str, by: Path) -> ConfigurationError:
     return ConfigurationError(
         f"{where}: this is locked by {by}, and `{key}` would change it.",
         fix="Remove that from the file, or write a profile under another name.",
+        finding="configuration-locked",
     )
 
 

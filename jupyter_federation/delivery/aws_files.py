@@ -14,7 +14,7 @@ from pathlib import Path
 from botocore.configloader import raw_config_parse
 from botocore.exceptions import BotoCoreError
 
-_FILES = {  # the variable that names it, and where it is without
+FILES = {  # the variable that names it, and where it is without
     "AWS_SHARED_CREDENTIALS_FILE": "~/.aws/credentials",
     "AWS_CONFIG_FILE": "~/.aws/config",
 }
@@ -56,7 +56,7 @@ def outranking(environment: Mapping[str, str] | None = None) -> tuple[Outranking
     """The files in which some tools find other credentials than those of the sign-in."""
     environment = os.environ if environment is None else environment
     found = []
-    for variable, usual in _FILES.items():
+    for variable, usual in FILES.items():
         file = environment.get(variable) or usual
         settings = _giving_credentials(Path(file).expanduser())
         if settings:

@@ -75,6 +75,7 @@ class JupyterHubSource(TokenSource):
         self._lock = threading.Lock()  # over the replacement of what was received, a few instructions
         self._received: _Received | None = None
         self._ended = False  # the hub says so, of the login that the token is from
+        self._kept = False  # by jupyter_federation.hub, which refuses nobody for an outage of the provider's
 
     @property
     def renew_at(self) -> datetime | None:
@@ -135,15 +136,16 @@ class JupyterHubSource(TokenSource):
 
     def _ask(self) -> IdToken:
         auth_state = self._auth_state()
+        self._kept = NOTE in auth_state
         note = auth_state.get(NOTE)
         problem = note.get("problem") if isinstance(note, dict) else None
         ended = problem == "login-ended"
-        with self._lock:
-            self._ended = ended and self._received is not None
+        self._note_end(ended=ended)
         if ended:
             raise LoginRequiredError(
                 "Your login to the hub has ended: its identity provider does not renew it any longer.",
                 fix=_LOG_IN_AGAIN,
+                finding="hub-login-ended",
             )
         text = auth_state.get(self._key)
         if not isinstance(text, str) or not text:
@@ -160,6 +162,10 @@ class JupyterHubSource(TokenSource):
             self._received = _Received(token=token, at=now)
         return token
 
+    def _note_end(self, *, ended: bool) -> None:
+        with self._lock:
+            self._ended = ended and self._received is not None
+
     def _auth_state(self) -> Mapping[str, Any]:
         """What the hub keeps of the user's login; full of secrets."""
         user = self._variable("JUPYTERHUB_USER")
@@ -169,6 +175,7 @@ class JupyterHubSource(TokenSource):
                 "This hub does not let your server read the login that you have there.",
                 fix="Ask the hub's administrator for it; then stop your server and start it again.",
                 administrator=f"grant admin:auth_state!user to the roles user and server: {_CONFIGURE}",
+                finding="hub-scope-missing",
             )
         auth_state = answer["auth_state"]
         if not isinstance(auth_state, dict):
@@ -178,6 +185,7 @@ class JupyterHubSource(TokenSource):
                 "web server's single sign-on carries no token; sign in from the notebook (`source` oidc or entra).",
                 administrator="set c.Authenticator.enable_auth_state, and keep JUPYTERHUB_CRYPT_KEY the same when the "
                 "hub restarts; what was saved with another key is lost",
+                finding="hub-auth-state-missing",
             )
         return auth_state
 
@@ -188,6 +196,7 @@ class JupyterHubSource(TokenSource):
             fix="Sign in from the notebook (`source` oidc or entra), or ask the hub's administrator.",
             administrator="let the hub log in by OpenID Connect, with openid among the authenticator's `scope` (GitHub "
             f"and the like give no ID token); or name another key than {self._key}: `auth_state_key`",
+            finding="hub-token-missing",
         )
 
     def _answer(self, url: str) -> Mapping[str, Any]:
@@ -205,7 +214,10 @@ class JupyterHubSource(TokenSource):
                 raise _failure(error, url) from None  # the error holds the request, and that the hub's token
         if status == HTTPStatus.OK and isinstance(answer, dict):
             return answer
-        raise _refusal(status, answer)
+        refusal = _refusal(status, answer, kept=self._kept)
+        if isinstance(refusal, LoginRequiredError):
+            self._note_end(ended=True)
+        raise refusal
 
     def _certificates(self) -> dict[str, Any]:
         """What the hub is trusted by, and what shows it who asks (JupyterHub's ``internal_ssl``)."""
@@ -220,6 +232,7 @@ class JupyterHubSource(TokenSource):
             raise ConfigurationError(
                 f"This kernel does not run on a JupyterHub: {name} is not set.",
                 fix="Use another federation profile here; one with `source` jupyterhub is for a hub's servers.",
+                finding="not-on-a-hub",
             )
         return Secret(value)
 
@@ -236,23 +249,27 @@ def _expired(token: IdToken, problem: object) -> FederationError:
             f"The hub's identity provider {token.issuer} does not answer the hub; your token ended at {at}.",
             fix="Wait: it is tried again and again. %federate refresh tries now.",
             administrator="the hub's log says how the request to the token endpoint failed",
+            finding="hub-provider-down",
         )
     if problem == "no-refresh-token":
         return LoginRequiredError(
             f"Your login to the hub ended at {at}, and the hub was given nothing to renew it with.",
             fix=_LOG_IN_AGAIN,
             administrator="have the provider give a refresh token: offline_access among the authenticator's `scope`",
+            finding="hub-no-refresh-token",
         )
     if problem == "no-id-token":
         return LoginRequiredError(
             f"Your login to the hub ended at {at}: {token.issuer} renews it without an ID token.",
             fix=_LOG_IN_AGAIN,
             administrator="the provider's refresh answers hold no id_token (openid among the authenticator's `scope`?)",
+            finding="hub-no-id-token",
         )
     return SourceUnavailableError(
         f"The hub hands out a token that ended at {at}.",
         fix="Wait up to five minutes, or log in to the hub again; then run %federate refresh.",
         administrator=f"OAuthenticator by itself does not look at the ID token's end: {_CONFIGURE}",
+        finding="hub-token-stale",
     )
 
 
@@ -265,36 +282,48 @@ def _failure(error: OSError | ValueError, url: str) -> FederationError:
         return ConfigurationError(
             f"The hub's address {where} shows a certificate that is not trusted here.",
             fix="Name what to trust: `ca_bundle`.",
+            finding="certificate-untrusted",
         )
     if isinstance(error, ValueError):
-        return SourceUnavailableError(f"What answers at {where} is no hub.", fix="Tell the hub's administrator.")
+        return SourceUnavailableError(
+            f"What answers at {where} is no hub.", fix="Tell the hub's administrator.", finding="hub-unreachable"
+        )
     if isinstance(error, exceptions.RequestException):
         timed_out = isinstance(error, exceptions.Timeout)
         return SourceUnavailableError(
             f"The hub {'does not answer in time' if timed_out else 'cannot be reached'} ({where}).",
             fix="Wait: a hub that restarts is back within a minute or two, and it is tried again by itself.",
+            finding="hub-unreachable",
         )
     return ConfigurationError(
         "The certificates that the hub should be trusted by cannot be read.",
         fix="Check `ca_bundle`; without one, the files that JUPYTERHUB_SSL_* name.",
+        finding="ca-bundle-unreadable",
     )
 
 
-def _refusal(status: int, answer: object) -> FederationError:
-    """An answer that is none."""
+def _refusal(status: int, answer: object, *, kept: bool) -> FederationError:
+    """An answer that is none; ``kept``: by a hub whose administrator has called `jupyter_federation.hub.configure`."""
     said = answer.get("message") if isinstance(answer, dict) else None
     if status == HTTPStatus.NOT_FOUND:
-        return LoginRequiredError("The hub knows no user of your name.", fix=_LOG_IN_AGAIN)
+        return LoginRequiredError("The hub knows no user of your name.", fix=_LOG_IN_AGAIN, finding="hub-user-unknown")
     if status != HTTPStatus.FORBIDDEN:
         return SourceUnavailableError(
             f"The hub answers with HTTP {status}.",
             fix="Wait: it is tried again by itself. If it stays, tell the hub's administrator.",
+            finding="hub-unreachable",
         )
     if isinstance(said, str) and "scopes" in said:
         return ConfigurationError(
             "This hub does not let your server read anything of you.",
             fix="Ask the hub's administrator for it; then stop your server and start it again.",
             administrator=f"a role that replaces `server` or `user` lost its scopes: {_CONFIGURE}",
+            finding="hub-scope-missing",
+        )
+    if kept:  # up to JupyterHub 6.0, and with auth_refresh_strict, a login that has ended cannot be read any longer
+        return LoginRequiredError(
+            "Your login to the hub has ended, or the hub has forgotten your server.",
+            fix=f"{_LOG_IN_AGAIN} If it stays, stop your server there and start it again.",
         )
     return SourceUnavailableError(
         "The hub takes your server for a stranger's: your login there has ended, its identity provider is down, or the "
@@ -303,4 +332,5 @@ def _refusal(status: int, answer: object) -> FederationError:
         "and start it again.",
         administrator="up to JupyterHub 6.0, and with auth_refresh_strict, a login that cannot be refreshed gets HTTP "
         f"403, and OAuthenticator refreshes none while the provider is down: {_CONFIGURE}",
+        finding="hub-refuses-the-server",
     )

@@ -1,46 +1,95 @@
-"""Where a person's AWS files outrank the sign-in, and for whom; tests/tools measures that it is so."""
+"""The user's AWS files: read, never changed; where they outrank the sign-in for a tool, the person hears of it."""
 
 import os
 
 import pytest
 
-from jupyter_federation.delivery.aws_files import outranking, sentence
+from jupyter_federation.delivery import aws_files
 
-ALWAYS = {"aiobotocore", "s3fs", "pandas", "the aws command", "rclone", "AWS's JavaScript SDK"}
-CREDENTIALS, CONFIG = "AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"
+KEYS = "aws_access_key_id = AKIDEXAMPLE\naws_secret_access_key = example\n"
+
+
+@pytest.fixture
+def write(isolated_home):
+    """``write(name, text)``: a file in ~/.aws."""
+
+    def write(name, text):
+        path = isolated_home / ".aws" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(text)
+        return path
+
+    return write
 
 
 @pytest.mark.parametrize(
-    ("variable", "text", "others"),
+    ("name", "text", "variable"),
     [
-        (CREDENTIALS, "[default]\naws_access_key_id = x\n", {"pyarrow", "DuckDB"}),
-        (CONFIG, "[profile default]\naws_access_key_id = x\n", {"pyarrow"}),
-        (CREDENTIALS, "[default]\ncredential_process = x\n", {"pyarrow"}),
-        (CONFIG, "[default]\ncredential_process = x\n", {"pyarrow", "DuckDB"}),
-        (CONFIG, "[default]\nrole_arn = x\nsource_profile = y\n", set()),
+        ("credentials", f"[default]\n{KEYS}", "AWS_SHARED_CREDENTIALS_FILE"),
+        ("credentials", "[default]\ncredential_process = /bin/false\n", "AWS_SHARED_CREDENTIALS_FILE"),
+        ("config", f"[default]\n{KEYS}", "AWS_CONFIG_FILE"),
+        ("config", "[profile default]\nsso_session = work\nsso_account_id = 123456789012\n", "AWS_CONFIG_FILE"),
+        ("config", "[default]\nrole_arn = arn:aws:iam::123456789012:role/R\n", "AWS_CONFIG_FILE"),
     ],
 )
-def test_a_default_profile_with_credentials_outranks_some(variable, text, others, tmp_path):
-    """The file, the variable that would name another, and those that were seen to heed it."""
-    (tmp_path / "file").write_text(text)
-    (found,) = outranking({variable: str(tmp_path / "file")})
-    assert (variable, str(tmp_path / "file"), ALWAYS | others) == (found.variable, found.file, set(found.tools))
+def test_a_default_profile_with_credentials_is_named_with_what_mends_it(write, name, text, variable):
+    """By the name that the person knows, and by the one line that makes tools pass over it."""
+    write(name, text)
+    found = aws_files.outranking({})
+    assert [(variable, f"~/.aws/{name}")] == [(each.variable, each.file) for each in found]
+    said = aws_files.sentence(found)
+    assert f"[default] in ~/.aws/{name}" in said
+    assert said.endswith(f"run %env {variable}={os.devnull} before you use them.")
+    assert aws_files.outranking({variable: os.devnull}) == ()
 
 
-@pytest.mark.parametrize("text", ["[default]\nregion = eu-west-1\n", "[work]\naws_access_key_id = x\n", "[", ""])
-def test_what_gives_no_credentials_by_default_outranks_nobody(text, tmp_path):
-    """A region, another profile, and what cannot be read."""
-    (tmp_path / "file").write_text(text)
-    assert () == outranking({CONFIG: str(tmp_path / "file")})
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("config", "[default]\nregion = eu-west-1\noutput = json\n"),
+        ("credentials", f"[prod]\n{KEYS}"),
+        ("credentials", ""),
+        ("credentials", "no section\n"),
+    ],
+)
+def test_what_gives_no_credentials_is_no_news(write, name, text):
+    """A region, other profiles, an empty file, and one that no tool can read."""
+    write(name, text)
+    assert aws_files.outranking({}) == ()
 
 
-def test_the_sentence_names_files_tools_and_what_mends_it(tmp_path):
-    """For both files at once: each tool once."""
-    (tmp_path / "a").write_text("[default]\naws_access_key_id = x\n")
-    (tmp_path / "b").write_text("[default]\nrole_arn = x\n")
-    said = sentence(outranking({CREDENTIALS: str(tmp_path / "a"), CONFIG: str(tmp_path / "b")}))
-    assert (
-        "outrank this sign-in for aiobotocore, s3fs, pandas, pyarrow, DuckDB, the aws command, rclone and AWS's "
-        f"JavaScript SDK: they act with the credentials under [default] in {tmp_path / 'a'} and {tmp_path / 'b'}. To "
-        f"have them act as you signed in, run %env {CREDENTIALS}={os.devnull} and %env {CONFIG}={os.devnull} before"
-    ) in said
+def test_both_files_are_one_sentence(write):
+    """Each is named, and each has its line."""
+    write("credentials", f"[default]\n{KEYS}")
+    write("config", "[default]\ncredential_process = /bin/false\n")
+    said = aws_files.sentence(aws_files.outranking({}))
+    assert "~/.aws/credentials and ~/.aws/config" in said
+    assert 2 == said.count(f"={os.devnull}")
+
+
+def test_files_that_a_variable_names_are_read_in_their_place(write, tmp_path):
+    """As the SDKs do."""
+    write("credentials", f"[default]\n{KEYS}")
+    elsewhere = tmp_path / "keys"
+    elsewhere.write_text(f"[default]\n{KEYS}")
+    found = aws_files.outranking({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
+    assert [str(elsewhere)] == [each.file for each in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "others"),
+    [
+        ("credentials", f"[default]\n{KEYS}", {"pyarrow", "DuckDB"}),
+        ("config", f"[profile default]\n{KEYS}", {"pyarrow"}),
+        ("credentials", "[default]\ncredential_process = x\n", {"pyarrow"}),
+        ("config", "[default]\ncredential_process = x\n", {"pyarrow", "DuckDB"}),
+        ("config", "[default]\nrole_arn = x\nsource_profile = y\n", set()),
+    ],
+)
+def test_those_are_named_that_were_seen_to_heed_the_file(write, name, text, others):
+    """As tests/tools measures it: AWS's C++ SDK takes no role from there, and DuckDB looks in one file for each thing."""
+    write(name, text)
+    (found,) = aws_files.outranking({})
+    always = {"aiobotocore", "s3fs", "pandas", "the aws command", "rclone", "AWS's JavaScript SDK"}
+    assert always | others == set(found.tools)
+    assert set(found.tools) == {tool for tool in found.tools if tool in aws_files.sentence([found])}
