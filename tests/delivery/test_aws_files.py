@@ -87,7 +87,7 @@ def test_files_that_a_variable_names_are_read_in_their_place(write, tmp_path):
     ],
 )
 def test_those_are_named_that_were_seen_to_heed_the_file(write, name, text, others):
-    """As tests/tools measures it: AWS's C++ SDK takes no role from there, and DuckDB looks in one file for each thing."""
+    """As tests/tools measures it: AWS's C++ SDK takes no role from there, and DuckDB looks for each in one file."""
     write(name, text)
     (found,) = aws_files.outranking({})
     always = {"aiobotocore", "s3fs", "pandas", "the aws command", "rclone", "AWS's JavaScript SDK"}
