@@ -5,12 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
-from jupyter_federation.errors import FederationError, InvalidStateError
+from jupyter_federation.errors import FederationError
+
+if TYPE_CHECKING:
+    from jupyter_federation.doctor.live import LiveReport
+    from jupyter_federation.doctor.report import Report
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; the exit status is 0, 1 for an error that is said in a sentence, or argparse's 2."""
+    """Run a command; the exit status is 0, 1 for what is wrong and said in a sentence, or argparse's 2.
+
+    Nothing on the way to the doctor needs the package's own ``__init__``, which a stub may have overwritten.
+    """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if arguments.command is None:
@@ -34,16 +42,20 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--execute", action="store_true", help="run the quickstart notebook here and print what happens")
     demo.add_argument("--no-browser", action="store_true", help="print JupyterLab's address only")
     commands.add_parser("profiles", help="list the federation profiles and the files they come from")
-    commands.add_parser("doctor")  # reserved; without help, it is not listed
+    doctor = commands.add_parser("doctor", help="find out why it does not work; nobody is asked or signed in")
+    doctor.add_argument("profile", nargs="?", metavar="PROFILE", help="a federation profile; without it, the default")
+    doctor.add_argument("--no-exchange", action="store_true", help="exchange no token at AWS")
+    doctor.add_argument("--trust-policy", metavar="FILE", help="a role's trust policy to check, as IAM prints it")
+    doctor.add_argument("--json", action="store_true", help="print a JSON object")
+    doctor.add_argument(
+        "--live", action="store_true", help="sign in, exchange, whoami, list, refresh, clear: a report to be pasted"
+    )
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "doctor":
-        raise InvalidStateError(
-            "The doctor is not in this release yet.",
-            fix="`jupyter federation profiles` shows what is configured, and the error of %federate names the fix.",
-        )
+        return _doctor(arguments)
     if arguments.command == "profiles":
         from jupyter_federation.config import load
         from jupyter_federation.profile_table import ProfileTable
@@ -53,3 +65,21 @@ def _run(arguments: argparse.Namespace) -> int:
     from jupyter_federation.demo import quickstart
 
     return quickstart.execute() if arguments.execute else quickstart.open_lab(browser=not arguments.no_browser)
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    report: Report | LiveReport
+    if arguments.live:
+        from contextlib import closing
+
+        from jupyter_federation.doctor.live import verify
+        from jupyter_federation.notebook_prompt import NotebookPrompt
+
+        with closing(NotebookPrompt()) as prompt:
+            report = verify(arguments.profile, prompt=prompt)
+    else:
+        from jupyter_federation.doctor.examination import examine
+
+        report = examine(arguments.profile, exchange=not arguments.no_exchange, trust_policy=arguments.trust_policy)
+    sys.stdout.write(f"{report.to_json() if arguments.json else report.text()}\n")
+    return report.exit_status

@@ -73,10 +73,10 @@ def _openid_source(profile: Profile, policy: Policy, way_back: str) -> TokenSour
     )
     hours = policy.max_session_hours
     longest = None if hours is None else timedelta(hours=hours)
-    return OpenIdSource(_client(profile), Ladder(manner, way_back=way_back), longest=longest, way_back=way_back)
+    return OpenIdSource(client_of(profile), Ladder(manner, way_back=way_back), longest=longest, way_back=way_back)
 
 
-def _client(profile: Profile) -> OpenIdClient:
+def client_of(profile: Profile) -> OpenIdClient:
     """Who speaks to the provider; of the two libraries, the one that is not needed is not loaded."""
     ca_bundle = None if profile.ca_bundle is None else str(Path(profile.ca_bundle).expanduser())
     if profile.source == "entra":

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_federation import comm, controls
+from jupyter_federation.config import Profile
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
 from jupyter_federation.notebook_prompt import NotebookPrompt
@@ -16,7 +17,8 @@ from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_ker
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
-from jupyter_federation.tokens import Prompt
+from jupyter_federation.terminal_line import TerminalLine
+from jupyter_federation.tokens import IdToken, Prompt
 
 if TYPE_CHECKING:
     import boto3
@@ -112,6 +114,11 @@ def status() -> SessionStatus:
     return _kernel.status()
 
 
+def sign_in() -> tuple[Profile, IdToken | None, SessionStatus] | None:
+    """The profile, token and status of who is signed in, None where nobody is: for the doctor."""
+    return _kernel.sign_in()
+
+
 def whoami() -> CallerIdentity:
     """Who AWS says you are: ``account``, ``arn``, ``user_id`` and the token's ``subject``; one call to STS.
 
@@ -168,6 +175,16 @@ def subscribe(subscriber: Subscriber) -> Callable[[], None]:
     The events are federated, refreshed, refresh_failed, needs_you, expired and cleared.
     """
     return _kernel.subscribe(subscriber)
+
+
+def export() -> TerminalLine:
+    """The line that gives a terminal on this machine the notebook's identity, until it is cleared.
+
+    It names the endpoint and the file of its token, and holds neither a key nor the token.  Raises LoginRequiredError
+    signed out, InvalidStateError where the policy turns it off, DeliveryError where nothing can listen.
+    """
+    with _errors_without_frames():
+        return _kernel.terminal_line()
 
 
 def panel() -> Panel:

@@ -57,8 +57,16 @@ class Policy:
     allowed_sign_in: tuple[str, ...] | None = option(
         "The ways to sign in.", "list", choices=("browser", "paste", "device-code", "token")
     )
-    endpoint: bool | None = option("Whether other tools may use the loopback endpoint.", "flag")
-    export: bool | None = option("Whether credentials may be exported.", "flag")
+    endpoint: bool | None = option(
+        "Whether tools other than boto3, and what the notebook starts, get the credentials (the loopback endpoint).",
+        "flag",
+    )
+    endpoint_token_variable: bool | None = option(
+        "Whether the endpoint's token stands in the environment too, and not in its file alone: for tools that know no "
+        "file (AWS CLI before 2.15, rclone before 1.66).",
+        "flag",
+    )
+    export: bool | None = option("Whether %federate export gives a terminal the notebook's identity.", "flag")
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     locked_by: Path | None = field(default=None, compare=False)
@@ -168,6 +176,7 @@ class Configuration:
                 f"`duration_seconds` is {seconds}, and `max_session_hours` allows {hours} hours "
                 f"({self.policy.origins['max_session_hours']}).",
                 fix=f"Ask for {hours * 3600} seconds at most.",
+                finding="policy-forbids",
             )
 
 
@@ -309,6 +318,7 @@ def _merged(
         raise ConfigurationError(
             f"{where}: `locked` has no effect here.",
             fix=f"Remove it; it counts in {' and '.join(_system_directories())}.",
+            finding="configuration-locked",
         )
     if before.locked_by is not None and _directory(before.locked_by) != _directory(file):
         for key, value in settings.items():
@@ -327,6 +337,7 @@ def _locked(where: str, key: str, by: Path) -> ConfigurationError:
     return ConfigurationError(
         f"{where}: this is locked by {by}, and `{key}` would change it.",
         fix="Remove that from the file, or write a profile under another name.",
+        finding="configuration-locked",
     )
 
 

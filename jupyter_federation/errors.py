@@ -31,7 +31,8 @@ class FederationError(Exception):
     """Base of all errors of this package.
 
     ``problem`` and ``fix`` are sentences for the person.  ``facts`` are names and values that help to find the
-    cause (an issuer, a logins key, a file); they are shown by `diagnostics` and never hold a secret.
+    cause (an issuer, a logins key, a file); they are shown by `diagnostics` and never hold a secret.  The one called
+    ``finding`` is the doctor's code, under which docs/doctor.md says more.
     """
 
     def __init__(self, problem: str, *, fix: str, **facts: object) -> None:

@@ -132,6 +132,12 @@ class FederatedSession:
             return held.credentials
         return self._credentials_after_expiry()
 
+    @property
+    def valid_credentials(self) -> AwsCredentials | None:
+        """The current credentials as long as they are valid, else None; waits for nothing and starts nothing."""
+        held = self._state.held
+        return held.credentials if held is not None and self._clock.elapsed() < held.deadline else None
+
     def login(self, prompt: Prompt) -> SessionStatus:
         """Sign in: a token silently where the source has one, else by asking through ``prompt``; then the exchange.
 

@@ -10,9 +10,9 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
@@ -22,8 +22,11 @@ from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
 from jupyter_federation.credentials import AwsCredentials, Exchange
+from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
-from jupyter_federation.delivery.environment import EnvironmentDelivery
+from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
+from jupyter_federation.delivery.endpoint import HOST, LoopbackEndpoint
+from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, REGION, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -41,6 +44,7 @@ from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
+from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
@@ -98,6 +102,7 @@ class _Identity:
     profile: Profile
     session: FederatedSession
     live: LiveCredentials
+    policy: Policy
 
 
 class Federation:
@@ -122,6 +127,10 @@ class Federation:
         self._environment = EnvironmentDelivery()
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
+        self._endpoint = LoopbackEndpoint(self._live)
+        self._users_region: str | None = None  # of the profile that is set aside
+        self._copied_until: datetime | None = None  # when the last of those expire that were here before
+        self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
         self._beside: dict[str, _Identity] = {}
@@ -155,7 +164,7 @@ class Federation:
             _uninterrupted(self._mend)
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-        return self._sign_in(selected, source, prompt)
+        return self._sign_in(selected, source, prompt, configuration.policy)
 
     def federate_anew(self, profile: str | None = None, *, prompt: Prompt) -> SessionStatus:
         """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in.
@@ -174,7 +183,7 @@ class Federation:
         else:
             selected = configuration.profile(profile)
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-        return self._sign_in(selected, source, prompt)
+        return self._sign_in(selected, source, prompt, configuration.policy)
 
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.
@@ -188,14 +197,15 @@ class Federation:
                 configuration = self._load_configuration()
                 selected = configuration.profile()
             except FederationError:
-                self._expect(expected, None)
+                self._expect(expected, None, Policy(endpoint=False))
                 raise
-            if selected.source not in UNATTENDED or not self._expect(expected, _region(selected)):
+            if selected.source not in UNATTENDED or not self._expect(expected, _region(selected), configuration.policy):
                 return
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, self._live), expected)
+            identity = _Identity(selected, session, self._live, configuration.policy)
+            self._become(identity, expected, remarks=tuple(_remarks(selected)))
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -205,14 +215,14 @@ class Federation:
                 InvalidStateError(f"It failed in an unforeseen way: {name}.", fix="Run %federate, which says more."),
             )
 
-    def _expect(self, expected: ExpectedSignIn, region: str | None) -> bool:
+    def _expect(self, expected: ExpectedSignIn, region: str | None, policy: Policy) -> bool:
         """Have clients wait for ``expected``, unless somebody is signed in already."""
         with self._lock:
             if self._current is not None:
                 return False
             self._expected = expected
             self._live.expect(expected)
-            self._deliver(region)
+            self._deliver(region, policy)
             return True
 
     def _not_come(self, expected: ExpectedSignIn, error: FederationError) -> None:
@@ -261,7 +271,7 @@ class Federation:
             **options,
         )
         # The argument is no variable that a %federate line could name: such a line is another sign-in.
-        return self._sign_in(replace(selected, variable=None), source, prompt)
+        return self._sign_in(replace(selected, variable=None), source, prompt, configuration.policy)
 
     def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
         """A boto3.Session over a further identity, signed in with the profile ``name``.
@@ -275,26 +285,35 @@ class Federation:
         if not _serves(before, selected):
             source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
-            _uninterrupted(lambda: self._put_beside(name, selected, session, clears))
+            live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
+            identity = _Identity(selected, session, live, configuration.policy)
+            _uninterrupted(lambda: self._put_beside(name, identity, clears))
         return session_over(self._beside_live[name], region=_region(selected))
 
-    def _put_beside(self, name: str, profile: Profile, session: FederatedSession, clears: int) -> None:
+    def _put_beside(self, name: str, identity: _Identity, clears: int) -> None:
         with self._lock:
-            self._check_not_cleared(profile, session, clears)
+            self._check_not_cleared(identity.profile, identity.session, clears)
             before = self._beside.get(name)
-            live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
-            live.follow(session)
-            self._beside[name] = _Identity(profile, session, live)
+            identity.live.follow(identity.session)
+            self._beside[name] = identity
         if before is not None:
             before.session.close()
 
-    def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt) -> SessionStatus:
+    def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt, policy: Policy) -> SessionStatus:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live), clears=clears))
+        if before is not None:
+            self._outlive(before.session.status().credentials_expire_at)
+        kept = () if before is not None and happened is None else _what_keeps_acting(self._copied_until)
+        remarks = (*_remarks(profile), *kept)
+        identity = _Identity(profile, session, self._live, policy)
+        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, remarks=remarks))
+        return self._just_signed_in(happened, remarks)
+
+    def _just_signed_in(self, happened: str | None, remarks: Iterable[str]) -> SessionStatus:
         status = self.status()
-        return replace(status, remarks=(*status.remarks, *_remarks(profile)), happened=happened)
+        return replace(status, remarks=(*status.remarks, *remarks), happened=happened)
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -322,11 +341,19 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+        remarks: Iterable[str] = (),
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since.
+        not cleared ``clears`` times, but once more since.  ``happened`` and ``remarks`` go to the screens.
         """
         with self._lock:
             if awaited is not None and self._expected is not awaited:
@@ -337,7 +364,7 @@ class Federation:
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
-                self._deliver(_region(identity.profile))
+                self._deliver(_region(identity.profile), identity.policy)
             except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
                 from jupyter_federation.exchange.refusals import quoted
 
@@ -353,27 +380,90 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
-        if before is not None:
+        self._subscribers.tell_after("federated", self._just_signed_in(happened, remarks))
+        if before is None:
+            tool_caches.look_again()
+        else:
+            tool_caches.let_go()
             before.session.close()
 
     def _mend(self) -> None:
         """Deliver again: the default session or the environment may have been replaced since the sign-in."""
         with self._lock:
             if self._current is not None:
-                self._deliver(_region(self._current.profile))
+                self._deliver(_region(self._current.profile), self._current.policy)
 
-    def _deliver(self, region: str | None) -> None:
-        region = _users_region() or region  # asked before AWS_PROFILE is set aside, which may be what names one
+    def _deliver(self, region: str | None, policy: Policy) -> None:
+        # Asked before AWS_PROFILE is set aside, which may be what names one.
+        self._users_region = _users_region() or self._users_region
+        region = self._users_region or region
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
-        if region is not None and self._boto3.region() is None:
+        self._environment.take_back(REGION, but=region)  # the one of the sign-in before
+        named = self._boto3.region()
+        if aws_files.outranking():  # whoever turns away from them turns away from the region that they name, too
+            region = named or region
+            named = None
+        if region is not None and named is None:
             self._environment.lend_region(region)
+        self._about_tools = tuple(self._deliver_to_tools(policy))
+
+    def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
+        """To what speaks AWS and is not boto3 here; what a person should know of it."""
+        variables: dict[str, str] = {}
+        if policy.endpoint is False:
+            self._endpoint.stop()
+        else:
+            try:
+                variables |= self._endpoint.start()
+            except DeliveryError as error:  # boto3 has what it needs
+                yield str(error)
+        if not policy.endpoint_token_variable:
+            variables.pop(TOKEN, None)
+        self._environment.take_back({URI, TOKEN_FILE, TOKEN} - variables.keys())
+        if variables:
+            self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
+        self._environment.lend(variables)
+        outranking = aws_files.outranking() if variables else ()
+        if outranking:
+            yield aws_files.sentence(outranking)
+
+    def terminal_line(self) -> TerminalLine:
+        """The line that gives a terminal on this machine the notebook's identity, while it lasts.
+
+        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off or nothing listens.
+        """
+        current = self._signed_in_now()
+        for name, allowed in (("export", current.policy.export), ("endpoint", current.policy.endpoint)):
+            if allowed is False:
+                raise InvalidStateError(
+                    f"The policy turns it off: {name!r} is false in {current.policy.origins.get(name)}.",
+                    fix="Sign in where you need it: a script or a terminal's tool can have a sign-in of its own.",
+                )
+        _uninterrupted(self._mend)  # where the endpoint has moved, the notebook's own environment follows too
+        variables = dict(self._endpoint.start())
+        del variables[TOKEN]
+        configured = {
+            name: value
+            for name, value in os.environ.items()
+            if name in {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"} or name.startswith("AWS_ENDPOINT_URL")
+        }
+        return TerminalLine(
+            sets=variables
+            | configured
+            | self._environment.lent(NO_PROXY)
+            | {each.variable: os.devnull for each in aws_files.outranking()},
+            reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
+            drops=tuple(name for name in OUTRANKING if name not in variables),
+        )
 
     def _withdraw(self) -> None:
         self._live.clear()
         self._boto3.remove()
         self._environment.give_back()
+        self._users_region = None
+        self._endpoint.stop()
+        tool_caches.let_go()
 
     # While signed in
 
@@ -459,6 +549,11 @@ class Federation:
         """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
         return self._subscribers.add(subscriber)
 
+    def sign_in(self) -> tuple[Profile, IdToken | None, SessionStatus] | None:
+        """The profile, token and status of who is signed in: for the doctor."""
+        current = self._current
+        return None if current is None else (current.profile, current.session.token, self.status())
+
     # Signing out
 
     def clear(
@@ -476,11 +571,12 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
-        ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
+        until, ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        return functools.partial(self._cleared, until, ends, sign_out=sign_out, profile=profile, prompt=prompt)
 
     def _cleared(
         self,
+        until: datetime | None,
         ends: Sequence[Callable[[], SignedOut] | None],
         *,
         sign_out: bool,
@@ -492,7 +588,7 @@ class Federation:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)
         happened = "Cleared: clients that held the AWS session refuse from now on."
-        remarks = ["What another tool has copied lives until it expires."]
+        remarks = list(_what_lives_on(until))
         pages: tuple[str, ...] = ()
         if sign_out:
             addresses = (each.end_session_url for each in ended if each is not None)
@@ -504,8 +600,14 @@ class Federation:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 
-    def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
-        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
+    def _clear(
+        self, profile: str | None, *, sign_out: bool
+    ) -> tuple[datetime | None, list[Callable[[], SignedOut] | None]]:
+        """End what is signed in here.
+
+        When the last of its credentials expires, and for each identity that was ended, what ends its sign-in at the
+        provider.
+        """
         with self._lock:
             self._clears[profile] += 1
             current = self._current
@@ -526,8 +628,14 @@ class Federation:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
+        for each in sessions:
+            self._outlive(each.status().credentials_expire_at)
         ended = [session.close(sign_out=sign_out) for session in sessions]
-        return ended if expected is None else [*ended, None]
+        return self._copied_until, ended if expected is None else [*ended, None]
+
+    def _outlive(self, until: datetime | None) -> None:
+        """Remember that somebody may have copied credentials that live ``until`` then."""
+        self._copied_until = max(filter(None, (self._copied_until, until)), default=None)
 
     # What the above share
 
@@ -544,6 +652,7 @@ class Federation:
         """The status of ``identity``'s session with what only the kernel knows."""
         return replace(
             status,
+            remarks=(*status.remarks, *(self._about_tools if identity is self._current else ())),
             profile=identity.profile.name,
             provider=status.provider or identity.profile.provider,
             interactive=identity.profile.source not in _BROUGHT,
@@ -555,6 +664,8 @@ class Federation:
 
     def _forward(self, identity: _Identity, event: str, status: SessionStatus) -> None:
         """Pass on what a session reports; its own begin and end are steps of the kernel, which reports them."""
+        if event == "refreshed":
+            self._endpoint.keep_file()
         if event not in {"federated", "cleared"}:
             self._subscribers.tell(event, self._whole(status, identity))
 
@@ -600,6 +711,26 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     if not same_sign_in(before.profile, profile):
         return "Signed in anew with other options: the clients that you hold go on with them."
     return None
+
+
+def _what_keeps_acting(until: datetime | None) -> Iterator[str]:
+    """Which tools loaded here may act as who was signed in before, whose credentials live ``until`` then."""
+    tools = tool_caches.that_keep_copies()
+    if tools and until is not None and until > datetime.now(timezone.utc):
+        yield f"{', '.join(tools)} may go on as before until {_moment(until)}."
+
+
+def _what_lives_on(until: datetime | None) -> Iterator[str]:
+    """What a clear does not reach, and until when."""
+    if until is not None and until > datetime.now(timezone.utc):
+        yield f"What another tool or process has copied lives until {_moment(until)}."
+        tools = tool_caches.that_keep_copies()
+        if tools:
+            yield f"Loaded here, {', '.join(tools)} may hold some."
+
+
+def _moment(moment: datetime) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _serves(identity: _Identity | None, profile: Profile) -> bool:

@@ -18,7 +18,7 @@ from IPython.core.completer import CompletionContext, SimpleCompletion, context_
 from IPython.core.interactiveshell import InteractiveShell
 from IPython.core.magic import no_var_expand
 
-from jupyter_federation.errors import ConfigurationError, InvalidStateError
+from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.redaction import MASK, holds_a_token, without_tokens
 
 # Options that say in one word where the token comes from: the source, and the key that takes their value.
@@ -37,7 +37,9 @@ _HELP = """\
 %federate refresh                 renew the credentials now
 %federate clear [PROFILE]         sign out, of one identity or all; --sign-out at the provider too
 %federate panel                   a panel that stays up to date, with buttons
+%federate export                  the line that gives a terminal on this machine the same identity
 %federate profiles                the federation profiles and the files they come from
+%federate doctor [PROFILE]        why it does not work; --no-exchange, --trust-policy FILE, --json
 
 TOKEN, one of
   --token-file PATH               a file that holds it, read again at each renewal
@@ -51,10 +53,6 @@ TARGET, one of
 The other options are the same as a profile's keys.
 """
 _OPTION_LINE = "  {:<30}  {} ({})\n"
-_NOT_YET = {
-    "doctor": "%federate profiles shows what is configured, and %federate status how the sign-in stands.",
-    "export": "boto3 in this notebook has the credentials; other programs, and what the notebook starts, have not yet.",
-}
 # --token, --id-token and the like with what follows, but not --token-file.
 _TOKEN_ON_THE_LINE = re.compile(
     r"(?<!-)(--(?:\w[\w-]{0,40}[_-])?(?:token|secret|password|access[_-]key))(?:\s*=\s*|\s+|$)\S*"
@@ -121,7 +119,8 @@ class FederateMagic:
         %federate --token-file PATH --identity-pool-id POOL
         %federate --token-env NAME --role-arn ARN --region REGION
 
-        %federate status | whoami | refresh | clear [PROFILE] [--sign-out] | panel | profiles
+        %federate status | whoami | refresh | clear [PROFILE] [--sign-out]
+        %federate panel | profiles | doctor [PROFILE] | export
         %federate --help           every option
 
         A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
@@ -227,6 +226,8 @@ def _run(words: deque[str]) -> Any:
 
 
 def _run_subcommand(command: str, words: deque[str]) -> Any:
+    if command == "doctor":
+        return _doctor(words)
     sign_out = command == "clear" and "--sign-out" in words
     names = [word for word in words if not (sign_out and word == "--sign-out")]
     if len(names) > (command == "clear") or any(name.startswith("-") for name in names):
@@ -234,8 +235,6 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
         raise ConfigurationError(
             f"%federate {command} does not take what stands behind it.", fix=f"Type %federate {usage}."
         )
-    if command in _NOT_YET:
-        raise InvalidStateError(f"%federate {command} is not in this release yet.", fix=_NOT_YET[command])
     if command == "profiles":
         from jupyter_federation.config import load
         from jupyter_federation.profile_table import ProfileTable
@@ -246,6 +245,41 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
     if command == "clear":
         return calls.clear(sign_out=sign_out, profile=names[0] if names else None)
     return getattr(calls, command)()
+
+
+def _doctor(words: deque[str]) -> Any:
+    """What ``%federate doctor`` shows; of a sign-in that lives, it takes the token."""
+    name, trust_policy, flags = None, None, set()
+    while words:
+        word, equals, value = words.popleft().partition("=")
+        if word == "--trust-policy":
+            trust_policy = str(value if equals else _value(word, words, several=False))
+        elif word in {"--no-exchange", "--json"} and not equals:
+            flags.add(word)
+        elif name is None and not word.startswith("-"):
+            name = word
+        else:
+            raise ConfigurationError(
+                "%federate doctor does not take what stands behind it.",
+                fix="Type %federate doctor [PROFILE] [--no-exchange] [--trust-policy FILE] [--json]; --live is for a "
+                "terminal: jupyter federation doctor --live.",
+            )
+    from jupyter_federation.doctor.examination import examine
+    from jupyter_federation.doctor.patient import SignedIn
+
+    calls = sys.modules.get("jupyter_federation.calls")  # otherwise nobody has signed in
+    living = None if calls is None else calls.sign_in()
+    report = examine(
+        name,
+        exchange="--no-exchange" not in flags,
+        trust_policy=trust_policy,
+        signed_in=None if living is None else SignedIn(profile=living[0], token=living[1], status=living[2]),
+        notebook=vars(sys.modules["__main__"]),
+    )
+    if "--json" in flags:
+        sys.stdout.write(f"{report.to_json()}\n")
+        return None
+    return report
 
 
 def _parse(words: deque[str]) -> dict[str, Any]:
@@ -310,13 +344,14 @@ def _candidates(before: list[str], fragment: str) -> Iterable[str]:
     from jupyter_federation.profile import OPTIONS
 
     if not before and not fragment.startswith("-"):
-        return (*(each for each in SUBCOMMANDS if each not in _NOT_YET), *load().profiles)
+        return (*SUBCOMMANDS, *load().profiles)
     keys = _keys()
     key = keys.get(before[-1]) if before else None
     if key is not None and OPTIONS[key].kind != "flag":
         return OPTIONS[key].choices
     if before and before[0] in SUBCOMMANDS:
-        return (*load().profiles, "--sign-out") if before == ["clear"] else ()
+        own = {"clear": ("--sign-out",), "doctor": ("--no-exchange", "--trust-policy", "--json")}
+        return (*load().profiles, *own[before[0]]) if len(before) == 1 and before[0] in own else ()
     return [option for option in (*keys, "--help") if option not in before]
 
 

@@ -114,6 +114,7 @@ class IdToken:
                 fix="Get a fresh token, then run %federate again. If it is fresh, this machine's clock is wrong.",
                 issuer=self.issuer,
                 expires_at=self.expires_at,
+                finding="token-expired",
             )
         if self.issued_at is not None and self.issued_at - now > CLOCK_TOLERANCE:
             ahead = round((self.issued_at - now).total_seconds() / 60)
@@ -122,6 +123,7 @@ class IdToken:
                 fix="Check this machine's clock (date -u): it is slow, and AWS refuses requests 5 minutes off.",
                 issuer=self.issuer,
                 issued_at=self.issued_at,
+                finding="clock-wrong",
             )
 
 

@@ -22,14 +22,14 @@ PACKAGE = Path(jupyter_federation.__file__).parent
 class JupyterServer:
     """One process; ``url`` is its base URL, ``log`` the file with all that it says at DEBUG.
 
-    ``module`` may be jupyterlab.
+    ``module`` may be jupyterlab; with the ``token`` "" it lets everybody in.
     """
 
     host = None  # that requests name, where it is not the address's
 
-    def __init__(self, home, name, *, module="jupyter_server", **environment):
+    def __init__(self, home, name, *, module="jupyter_server", token=None, **environment):
         self.home = home
-        self.token = secrets.token_hex(16)
+        self.token = secrets.token_hex(16) if token is None else token
         self.log = home / f"{name}.log"
         self.runtime = home / "jupyter_runtime_dir"
         self.errors = self.log.open("wb")
@@ -160,11 +160,11 @@ def _shared_home(tmp_path_factory):
     return home
 
 
-def enable(config, *, lab=False):
-    """Put the shipped file where an installation has it; other extensions only take time, but for ``lab``."""
+def enable(config, *, lab=False, proxy=False):
+    """Put the shipped file where an installation has it; others only take time, but for ``lab`` and ``proxy``."""
     shipped = (PACKAGE / "server" / "jupyter_server_config.json").read_text()
     others = dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False)
-    others["jupyterlab"] = lab
+    others |= {"jupyterlab": lab, "jupyter_server_proxy": proxy}
     folder = config / "jupyter_server_config.d"
     folder.mkdir(parents=True)
     (folder / "jupyter_federation.json").write_text(shipped)

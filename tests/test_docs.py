@@ -15,6 +15,7 @@ from jupyter_federation import config, federation
 from jupyter_federation.assembly import GOOGLE
 from jupyter_federation.delivery.environment import OUTRANKING
 from jupyter_federation.exchange.providers import logins_key
+from jupyter_federation.options import options_of
 from jupyter_federation.profile import OPTIONS
 from jupyter_federation.server.extension import CALLBACK
 from jupyter_federation.sign_in.receiver import HOST
@@ -36,7 +37,8 @@ def table_rows(page):
 def test_the_table_of_options_is_the_one_list():
     """Each option stands in it, with its own help and what it should be; no row is made up."""
     told = {key: cells[:2] for key, cells in table_rows("docs/profiles.md").items()}
-    assert {key: [option.help, option.expects] for key, option in OPTIONS.items()} == told
+    policy = {f"policy.{key}": option for key, option in options_of(config.Policy).items()}
+    assert {key: [option.help, option.expects] for key, option in (OPTIONS | policy).items()} == told
 
 
 @pytest.mark.parametrize("page", ["README.md", "docs/profiles.md", "docs/identity-providers.md"])

@@ -21,7 +21,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from jupyter_federation import magic
-from jupyter_federation.errors import ConfigurationError, FederationError, InvalidStateError
+from jupyter_federation.config import SUBCOMMANDS
+from jupyter_federation.errors import ConfigurationError, FederationError
 
 JWT = "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
 OPAQUE = "EAAG" + "b0uZ" * 20  # as long as Facebook's access tokens are
@@ -67,7 +68,7 @@ def federation(monkeypatch):
         result.remarks = ()
         return lambda *args, **keywords: stand_in.calls.append((name, args, keywords)) or result
 
-    for name in ("federate", "status", "whoami", "refresh", "clear", "panel"):
+    for name in ("federate", "status", "whoami", "refresh", "clear", "panel", "export"):
         setattr(stand_in, name, recorder(name))
     monkeypatch.setitem(sys.modules, "jupyter_federation.calls", stand_in)
     monkeypatch.setattr(sys.modules["jupyter_federation"], "calls", stand_in, raising=False)
@@ -127,6 +128,7 @@ def stored(shell):
         ("clear prod", ("clear", (), {"sign_out": False, "profile": "prod"})),
         ("clear --sign-out prod", ("clear", (), {"sign_out": True, "profile": "prod"})),
         ("panel", ("panel", (), {})),
+        ("export", ("export", (), {})),
         ("status;", ("status", (), {})),
         ("refresh  # now", ("refresh", (), {})),
     ],
@@ -180,15 +182,6 @@ def test_a_wrong_line_is_a_configuration_error_that_says_how(shell, federation, 
     assert federation.calls == []
 
 
-@pytest.mark.parametrize("subcommand", ["doctor", "export"])
-def test_what_is_not_built_yet_says_so_and_what_to_do(shell, federation, subcommand):
-    """A typed error."""
-    error = run(shell, f"%federate {subcommand}").error_in_exec
-    assert isinstance(error, InvalidStateError)
-    assert "not in this release" in error.problem
-    assert federation.calls == []
-
-
 @pytest.mark.usefixtures("profiles")
 def test_profiles_are_listed_without_signing_in(shell, federation):
     """As a table that displays itself."""
@@ -207,7 +200,7 @@ def test_help_shows_every_option(shell, capsys):
     assert (
         shown.index("Signing in") < shown.index("--tenant TENANT") < shown.index("At AWS") < shown.index("--region R")
     )
-    assert not [word for word in ("doctor", "export", "--client-secret ") if word in shown]
+    assert "--client-secret " not in shown
 
 
 @pytest.mark.parametrize("line", ["clear --help", "clear -h", "clear prod --help"])
@@ -220,10 +213,20 @@ def test_help_of_a_subcommand_is_its_own(shell, federation, capsys, line):
     assert federation.calls == []
 
 
-def test_what_is_not_built_yet_is_not_offered(shell):
-    """Neither by Tab nor by %federate?."""
-    assert not [line for line in complete(shell, "%federate ") if "doctor" in line or "export" in line]
-    assert not [word for word in ("doctor", "export") if word in magic.FederateMagic.federate.__doc__]
+def test_every_subcommand_is_offered(shell):
+    """By Tab and by %federate?."""
+    assert {f"%federate {each}" for each in SUBCOMMANDS} <= set(complete(shell, "%federate "))
+    assert [] == [each for each in SUBCOMMANDS if each not in magic.FederateMagic.federate.__doc__]
+    options = {"--no-exchange", "--trust-policy", "--json"}
+    assert {f"%federate doctor {each}" for each in options} <= set(complete(shell, "%federate doctor "))
+
+
+@pytest.mark.parametrize("line", ["--live", "a b", "--json=1", "--trust-policy"])
+def test_the_doctor_s_line_is_checked(shell, federation, line):
+    """A typed error that says what there is."""
+    error = run(shell, f"%federate doctor {line}").error_in_exec
+    assert isinstance(error, ConfigurationError)
+    assert federation.calls == []
 
 
 # With the real federation

@@ -88,6 +88,15 @@ class LiveCredentials(Credentials):
         self._expected = None
         self._frozen = None
 
+    def at_once(self) -> AwsCredentials | None:
+        """The current credentials as long as they are valid, else None; waits for nothing."""
+        session = self._session
+        return None if session is None else session.valid_credentials
+
+    def credentials(self) -> AwsCredentials:
+        """The current credentials; raises and waits as `get_frozen_credentials` does."""
+        return self._current(self._session or self._arrived())
+
     def get_frozen_credentials(self) -> ReadOnlyCredentials:
         """The current access key, secret key and session token as one whole set.
 
@@ -95,10 +104,7 @@ class LiveCredentials(Credentials):
         credentials have expired.  A sign-in that is expected is awaited, and its failure raised.
         """
         session = self._session or self._arrived()
-        try:
-            current = session.credentials()
-        except SessionClosedError:  # cleared since the line above
-            raise self._cleared() from None
+        current = self._current(session)
         frozen = self._frozen
         if frozen is not None and frozen[0] is current:
             return frozen[1]
@@ -106,6 +112,12 @@ class LiveCredentials(Credentials):
         if self._session is session:  # a clear meanwhile has dropped the keys, and they must stay dropped
             self._frozen = (current, fresh)
         return fresh
+
+    def _current(self, session: FederatedSession) -> AwsCredentials:
+        try:
+            return session.credentials()
+        except SessionClosedError:  # cleared since the session was read
+            raise self._cleared() from None
 
     def _arrived(self) -> FederatedSession:
         """The session of the sign-in that is expected."""

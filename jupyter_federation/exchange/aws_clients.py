@@ -257,4 +257,5 @@ def _broken_configuration(error: Exception) -> ConfigurationError:
     return ConfigurationError(
         f"botocore cannot work with its configuration: {error}",
         fix="Check `region`, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy settings and ~/.aws/config.",
+        finding="aws-files-broken",
     )

@@ -114,6 +114,7 @@ def _key(token: IdToken, provider: str | None) -> str:
         raise ConfigurationError(
             f"There is no provider named {provider!r}.",
             fix=f"{meant}Set `provider` to one of {', '.join(PROVIDERS)}, or to the issuer or logins key itself.",
+            finding="provider-unknown",
         )
     return _BEFORE_THE_KEY.sub("", provider, count=1)
 
@@ -125,11 +126,13 @@ def _key_of_issuer(token: IdToken, provider: str | None = None) -> str:
         raise ConfigurationError(
             "The token is no JWT, so it does not say which provider issued it.",
             fix="Set `provider` (--provider NAME). If it should be a JWT: use the provider's ID token (id_token).",
+            finding="token-is-no-jwt",
         )
     if token.issuer is None:
         raise InvalidTokenError(
             "The token names no issuer (iss), so AWS cannot accept it.",
             fix="Use the provider's ID token (id_token).",
+            finding="token-is-access-token",
         )
     key = _without_scheme(token.issuer)
     if provider == "entra" and key.startswith(_ENTRA_V1):
@@ -139,12 +142,14 @@ def _key_of_issuer(token: IdToken, provider: str | None = None) -> str:
             fix="Get the token from Entra's v2.0 endpoint (requestedAccessTokenVersion 2 in the app's manifest); or, "
             f"where AWS has the v1.0 issuer registered, set `provider` to {key}.",
             issuer=token.issuer,
+            finding="entra-v1-token",
         )
     if provider is not None and not _ISSUERS[provider].fullmatch(key):
         raise InvalidTokenError(
             f"The provider is {provider}, and the token's issuer is {token.issuer}.",
             fix=f"Use a token from {provider}, or leave `provider` out: the logins key then becomes {key}.",
             issuer=token.issuer,
+            finding="issuer-mismatch",
             logins_key=key,
         )
     return key
@@ -154,6 +159,7 @@ def _no_jwt(provider: str) -> InvalidTokenError:
     return InvalidTokenError(
         f"The provider {provider} takes an ID token, and the token given is no JWT.",
         fix="Use the provider's ID token (id_token), not its access token.",
+        finding="token-is-no-jwt",
     )
 
 
@@ -164,6 +170,7 @@ def _refuse_jwt(token: IdToken, key: str) -> None:
             f"Under the logins key {key} AWS takes {takes}, and the token given is a JWT from {token.issuer}.",
             fix=f"Use {takes} of that provider, or set `provider` to the token's issuer.",
             issuer=token.issuer,
+            finding="issuer-mismatch",
             logins_key=key,
         )
 
@@ -176,6 +183,7 @@ def _check_issuer(token: IdToken, key: str) -> None:
             f"The token's issuer is {issuer or 'missing'}, and `provider` names the logins key {key}.",
             fix=f"Use a token from {key}, or leave `provider` out: the logins key then follows from the issuer.",
             issuer=token.issuer,
+            finding="issuer-mismatch",
             logins_key=key,
         )
 
@@ -188,6 +196,7 @@ def _check_is_id_token(token: IdToken, key: str) -> None:
             + ". AWS takes the ID token.",
             fix="Use the provider's ID token (id_token).",
             issuer=token.issuer,
+            finding="token-is-access-token",
             logins_key=key,
         )
 

@@ -120,5 +120,6 @@ def sts_region(setting: str | None, clients: AwsClients) -> str:
         raise ConfigurationError(
             "No AWS region is set, and AWS STS is asked in a region.",
             fix="Set `region` (--region REGION), or AWS_REGION.",
+            finding="region-missing",
         )
     return region

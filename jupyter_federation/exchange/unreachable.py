@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 class _Trouble:
     """The sentences for botocore's error class ``error`` where the innermost reason matches ``reason``.
 
-    Format strings over ``endpoint``, ``proxy``, ``operation`` and ``reason``.
+    Format strings over ``endpoint``, ``proxy``, ``operation`` and ``reason``; ``finding`` is the doctor's code for it.
     """
 
+    finding: str
     error: str
     reason: str = ""
     problem: str
@@ -34,12 +35,14 @@ _NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN
 
 _TROUBLES = (
     _Trouble(
+        finding="certificate-untrusted",
         error="SSLError",
         reason="CERTIFICATE_VERIFY_FAILED",
         problem="The certificate of {endpoint} is not trusted on this machine.",
         fix="Behind a proxy that opens TLS, set AWS_CA_BUNDLE to the file with its CA certificates (PEM).",
     ),
     _Trouble(
+        finding="ca-bundle-unreadable",
         error="SSLError",
         reason=r"^(FileNotFoundError|IsADirectoryError|PermissionError):|X509: ",
         problem="The file of CA certificates that is configured cannot be read.",
@@ -47,48 +50,57 @@ _TROUBLES = (
         retryable=False,
     ),
     _Trouble(
+        finding="tls-refused",
         error="SSLError",
         problem="There is no TLS connection to {endpoint}: {reason}",
         fix="Check HTTPS_PROXY and AWS_ENDPOINT_URL: what answers there may speak plain HTTP.",
     ),
     _Trouble(
+        finding="proxy-refuses",
         error="ProxyConnectionError",
         problem="The proxy {proxy} does not let the request for AWS through: {reason}",
         fix="Check HTTPS_PROXY (address, user, password); where AWS is reached without it, list its hosts in NO_PROXY.",
     ),
     _Trouble(
+        finding="no-answer",
         error="ConnectTimeoutError",
         problem="{endpoint} did not take the connection in time.",
         fix="Check the network. Behind a firewall set HTTPS_PROXY; where a proxy is not for AWS, NO_PROXY.",
     ),
     _Trouble(
+        finding="no-answer",
         error="ReadTimeoutError",
         problem="{endpoint} took the request and did not answer in time.",
         fix="Try again in a while. If it stays so, check the network and HTTPS_PROXY.",
     ),
     _Trouble(
+        finding="unreachable",
         error="ConnectionClosedError",
         problem="{endpoint} closed the connection without an answer.",
         fix="Try again in a while. If it stays so, check HTTPS_PROXY and AWS_ENDPOINT_URL.",
     ),
     _Trouble(
+        finding="no-network",
         error="EndpointConnectionError",
         reason=_NO_NETWORK,
         problem="There is no network: {endpoint} cannot be reached from this machine.",
         fix="Connect to the network, then try again.",
     ),
     _Trouble(
+        finding="dns-unresolved",
         error="EndpointConnectionError",
         reason="gaierror",
         problem="The name in {endpoint} cannot be resolved (DNS).",
         fix="Check `region` (of a pool: the start of `identity_pool_id`) and the network; behind a proxy, HTTPS_PROXY.",
     ),
     _Trouble(
+        finding="unreachable",
         error="EndpointConnectionError",
         problem="{endpoint} refused the connection.",
         fix="Check AWS_ENDPOINT_URL if it is set, and the network; behind a proxy, HTTPS_PROXY.",
     ),
     _Trouble(
+        finding="unreachable",
         error="BotoCoreError",
         problem="The request for {operation} could not be sent: {reason}",
         fix="Check the network, HTTPS_PROXY and AWS_CA_BUNDLE.",
@@ -109,6 +121,7 @@ def unreachable(
         return ConfigurationError(
             f"A setting does not fit {operation}: {quoted(str(error.kwargs.get('report')), secrets)}",
             fix="Correct the setting that is named.",
+            finding="parameter-refused",
             **about,
         )
     *_, innermost = _reasons(error)
@@ -125,6 +138,8 @@ def unreachable(
         retryable=trouble.retryable,
         operation=operation,
         reason=words["reason"],
+        endpoint=words["endpoint"],
+        finding=trouble.finding,
         **about,
     )
 

@@ -125,6 +125,26 @@ _ADVICE: dict[int, _Advice] = {
     9002327: _Advice("the redirect URI is registered for a web page", "", _NATIVE),
 }
 
+# The doctor's code for each (docs/doctor.md).
+_FINDINGS = {
+    number: finding
+    for finding, numbers in {
+        "account-elsewhere": (16000, 50020, 50034, 90072),
+        "account-blocked": (50053, 50055, 50057, 50105),
+        "client-kind": (700025, 700084, 9002327),
+        "client-secret": (7000215, 7000218, 7000222),
+        "client-unknown": (700016,),
+        "conditional-access": (50097, 50158, 53000, 53001, 53002, 53003, 53004),
+        "consent-missing": (65001, 65004, 90094, 90095),
+        "redirect-uri-not-registered": (50011, 500113),
+        "scope-unknown": (70011,),
+        "second-factor": (50074, 50076, 50078, 50079),
+        "sign-in-ended": (50058, 50173, 70000, 70008, 70043, 700082),
+        "tenant-unknown": (90002, 900023),
+    }.items()
+    for number in numbers
+}
+
 
 def explained(error: str, description: str) -> RefusedError:
     """The refusal, in words of its own where its code is known; OAuth's ``error`` stays what decides."""
@@ -136,4 +156,4 @@ def explained(error: str, description: str) -> RefusedError:
     said = f"{advice.problem}, {found[0]}{f', trace {trace[1]}' if trace else ''}"
     passed_on = f"Tell your administrator: {advice.administrator}." if advice.administrator else ""
     fix = " ".join(part for part in (advice.you, passed_on) if part)
-    return RefusedError(error, said, fix=fix or "Ask your administrator.")
+    return RefusedError(error, said, fix=fix or "Ask your administrator.", finding=_FINDINGS[int(found[1])])

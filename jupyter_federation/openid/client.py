@@ -45,14 +45,17 @@ class Tokens:
 class RefusedError(Exception):
     """The provider said no: ``code`` of RFC 6749, section 5.2, and what it adds, both fit to be shown.
 
-    ``fix`` says what to do, where that is known better than for any refusal.
+    ``fix`` says what to do, where that is known better than for any refusal; ``finding`` is the doctor's code for it.
     """
 
-    def __init__(self, code: str, description: str | None = None, *, fix: str | None = None) -> None:
+    def __init__(
+        self, code: str, description: str | None = None, *, fix: str | None = None, finding: str | None = None
+    ) -> None:
         super().__init__(code)
         self.code = shown(code)
         self.description = shown(description or "")
         self.fix = fix
+        self.finding = finding
 
     def __str__(self) -> str:
         """The code, with the description where there is one."""
@@ -115,6 +118,7 @@ def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
         f"{client.issuer} refused the sign-in: {error}.",
         fix=error.fix
         or f"Check `client_id`, `scopes` and the redirect URIs that are registered for {client.client_id}.",
+        finding=error.finding,
     )
 
 

@@ -26,6 +26,7 @@ T = TypeVar("T")
 
 _TIMEOUT = (3.05, 5.0)  # seconds to connect, and between two bytes of the answer
 _DEADLINE = 8.0  # seconds for a request as a whole; a renewal has ten for everything
+_DOWN = "provider-down"  # what the doctor calls it
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,7 +83,7 @@ class Connection:
                     answer, failed = outcomes.get(timeout=min(left, 1.0))  # Windows: an interrupt waits for its end
                     break
             else:
-                failed = self.unavailable("does not answer in time")
+                failed = self.unavailable("does not answer in time", finding="no-answer")
         finally:
             bounded.cut()
         if failed is not None:
@@ -118,15 +119,16 @@ class Connection:
             return error
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
-        for kind, problem, fix in (
-            (exceptions.SSLError, "shows a certificate that is not trusted here", "Name what to trust: `ca_bundle`."),
-            (exceptions.ProxyError, "cannot be reached through the proxy", "Check HTTPS_PROXY and NO_PROXY."),
-            (exceptions.Timeout, "does not answer in time", ""),
-            (exceptions.ConnectionError, "cannot be reached", ""),
-            ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", ""),
+        trusting, no_proxy = "Name what to trust: `ca_bundle`.", "Check HTTPS_PROXY and NO_PROXY."
+        for kind, problem, fix, finding in (
+            (exceptions.SSLError, "shows a certificate that is not trusted here", trusting, "certificate-untrusted"),
+            (exceptions.ProxyError, "cannot be reached through the proxy", no_proxy, "proxy-refuses"),
+            (exceptions.Timeout, "does not answer in time", "", "no-answer"),
+            (exceptions.ConnectionError, "cannot be reached", "", "unreachable"),
+            ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", "", _DOWN),
         ):
             if isinstance(error, kind):
-                return self.unavailable(problem, fix=fix)
+                return self.unavailable(problem, fix=fix, finding=finding)
         if not isinstance(error, OSError):  # the libraries take JSON apart as it comes
             return self.unavailable("answers with something that is not OpenID's")
         named = "`ca_bundle`", self.ca_bundle  # requests' error for a bundle that is not there
@@ -134,18 +136,20 @@ class Connection:
             variables = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
             named = next(((name, os.environ[name]) for name in variables if os.environ.get(name)), ("", None))
         if named[1] is None:
-            return self.unavailable("cannot be reached")
+            return self.unavailable("cannot be reached", finding="unreachable")
         return ConfigurationError(
             f"{named[0]} is {named[1]}, and no certificates can be read from there.",
             fix="Give the path of a PEM file.",
+            finding="ca-bundle-unreadable",
         )
 
-    def unavailable(self, problem: str, *, fix: str = "") -> FederationError:
+    def unavailable(self, problem: str, *, fix: str = "", finding: str = _DOWN) -> FederationError:
         """The provider's not being of use at the moment."""
         return SourceUnavailableError(
             f"The provider {self.provider} {problem}.",
             fix=fix or "Check the network, the proxy (HTTPS_PROXY, NO_PROXY) and the provider's own status page.",
             issuer=self.provider,
+            finding=finding,
         )
 
 

@@ -81,16 +81,19 @@ def document_of(response: Any, connection: Connection, *, settings: str) -> Mapp
         return document
     problem, fix = f"has no discovery document at {response.url}", f"Check {settings}"
     if "error" not in document:
-        raise connection.unavailable(f"{problem}: it names no issuer", fix=f"{fix}.")
+        raise connection.unavailable(f"{problem}: it names no issuer", fix=f"{fix}.", finding="discovery-missing")
     refusal = connection.refusal(document.get("error"), document.get("error_description"))
     if isinstance(refusal, RefusedError):
         raise ConfigurationError(
             f"The provider {connection.provider} {problem}: {refusal}.",
             fix=refusal.fix or f"{fix}.",
             issuer=connection.provider,
+            finding=refusal.finding or "discovery-missing",
         )
     said = str(RefusedError(str(document["error"]), str(document.get("error_description") or "")))
-    raise connection.unavailable(f"{problem}: {said}", fix=f"{fix}, or the provider's own status page.")
+    raise connection.unavailable(
+        f"{problem}: {said}", fix=f"{fix}, or the provider's own status page.", finding="discovery-missing"
+    )
 
 
 def _endpoint(document: Mapping[str, Any], name: str, connection: Connection) -> str | None:

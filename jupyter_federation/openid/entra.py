@@ -162,6 +162,7 @@ class Entra:
             raise ConfigurationError(
                 f"`tenant` is {self.settings.tenant}, which stands for many, and AWS trusts one issuer at a time.",
                 fix="Name the company's own tenant: its id, or one of its domains.",
+                finding="tenant-unknown",
             )
         here, there = urlsplit(self.settings.authority), urlsplit(issuer)
         tenant = re.fullmatch(rf"/({_GUID})/v2\.0", there.path)
@@ -172,6 +173,7 @@ class Entra:
                 "which is not how Entra names it there.",
                 fix="Check `tenant` and `authority`; Entra External ID and B2C go by `source: oidc` with an `issuer`.",
                 issuer=self._connection.provider,
+                finding="tenant-unknown",
             )
         return Endpoints.read(document, self._connection), answer
 

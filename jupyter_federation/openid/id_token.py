@@ -45,6 +45,7 @@ def checked(tokens: Tokens, client: OpenIdClient, now: datetime) -> IdToken:
         raise InvalidTokenError(
             f"The ID token that {client.issuer} gave {problem}; it was not used.",
             fix=f"Check `issuer` and `client_id`; if they are right, tell whoever runs {client.issuer}.",
+            finding="issuer-mismatch" if token.issuer != client.issuer else "audience-mismatch",
         )
     token.check_time(now)
     return token

@@ -87,6 +87,7 @@ class Provider:
                     f"`issuer` is {self.issuer}, and the provider calls itself {shown(document['issuer'])}.",
                     fix="Write the provider's own spelling into `issuer`, to the last slash, if you trust it.",
                     issuer=self.issuer,
+                    finding="issuer-spelled-differently",
                 )
             self._endpoints = Endpoints.read(document, self._connection)
         return self._endpoints

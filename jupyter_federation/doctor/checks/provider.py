@@ -1,0 +1,195 @@
+"""Is the provider reached, and does it know the client, its redirect URI and its scopes?  Nobody is signed in by it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import html
+import re
+import socket
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from jupyter_federation.assembly import client_of
+from jupyter_federation.doctor.finding import Finding, found, of_error
+from jupyter_federation.doctor.patient import Asks, Patient
+from jupyter_federation.errors import FederationError
+from jupyter_federation.mailbox import Mailbox
+from jupyter_federation.openid.aadsts import explained
+from jupyter_federation.openid.client import RefusedError, shown
+from jupyter_federation.openid.connection import Connection
+from jupyter_federation.profile import SIGN_INS
+from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.browser import browser_is_here
+
+_USUAL_PORT = 8400  # docs/identity-providers.md's, where the profile names none: any free one is taken then
+_LONGEST = 200_000  # characters of a page that are looked at
+# What providers write on the page that they show in place of a redirect, or into the address of one of their own.
+_ABOUT_THE_REDIRECT = re.compile(r"(?i)redirect[ _]?(uri|url|mismatch)|callback[ _](url|uri)|reply (url|address)")
+_ABOUT_THE_CLIENT = re.compile(
+    r"(?i)invalid[_ ]client|client[ _]?(id)?[ _](is )?(invalid|unknown|not[ _]found)|unknown client"
+)
+
+
+def known(patient: Patient) -> Iterator[Finding | Asks]:
+    """Discovery, then the authorization endpoint by a request without a person, then the token endpoint."""
+    profile = patient.profile
+    if profile is None or profile.source not in SIGN_INS:
+        return
+    client: Any = client_of(profile)
+    yield Asks(client.issuer)
+    try:
+        client.endpoints()
+        redirect_uris = _redirect_uris(client, profile.redirect_port or ())
+        for each in redirect_uris:
+            patient.tell("redirect URI to register", each)
+        accepted = True
+        for number, redirect_uri in enumerate(redirect_uris):
+            yield Asks(client.issuer)
+            wrong = _authorization(patient, client, redirect_uri)
+            if wrong is not None:
+                yield wrong
+                accepted = False
+            if number == 0 and not accepted:
+                return
+        yield Asks(client.issuer)
+        yield from _token_endpoint(client, authorized=accepted)
+    except FederationError as error:
+        yield _reason(error, client)
+
+
+def _redirect_uris(client: Any, ports: tuple[int, ...]) -> list[str]:
+    """Those that a sign-in would use here, the likeliest first."""
+    loopback = [client.begin().loopback(port) for port in ports or (_USUAL_PORT,)]
+    callback = Mailbox.default().redirect_uri()
+    if callback is None:
+        return loopback
+    return [*loopback, callback] if browser_is_here() else [callback, *loopback]
+
+
+def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding | None:
+    """Ask for a sign-in without a person (``prompt=none``; OpenID Connect Core 1.0, 3.1.2.1), which nobody gets.
+
+    Who is sent back to the redirect URI, with whatever error, has proved that it and the client are registered.
+    """
+    asked = urlsplit(client.begin().address(redirect_uri))
+    query = {**dict(parse_qsl(asked.query)), "prompt": "none"}
+    address = asked._replace(query=urlencode(query)).geturl()
+    ca_bundle = client.settings.ca_bundle
+    connection = Connection(provider=client.issuer, ca_bundle=ca_bundle)
+
+    def look(session: Any) -> tuple[int, str, str, str]:
+        answer = session.get(address, headers={"Accept": "text/html"}, **connection.options)
+        headers = answer.headers
+        page = answer.text[:_LONGEST] if answer.status_code != 200 or "AADSTS" in answer.text[:_LONGEST] else ""  # noqa: PLR2004 - HTTP's
+        return answer.status_code, headers.get("Location", ""), headers.get("Date", ""), page
+
+    from requests import Session
+
+    status, location, date, page = connection.ask(Session, look, lambda _error: None)
+    patient.hear_date(client.issuer, date)
+    if location.startswith(redirect_uri):
+        return _sent_back(dict(parse_qsl(urlsplit(location).query)), client)
+    said = f"{html.unescape(page)} {location} {_google_s_reason(location)}"
+    problem = explained("invalid_request", said)
+    if problem.finding is not None:
+        return _refused(problem, client, redirect_uri)
+    if status < 400 and not location:  # noqa: PLR2004 - HTTP's
+        return None  # a page to sign in on: it did not heed prompt=none, and had nothing against the request
+    if _ABOUT_THE_REDIRECT.search(said) and not _ABOUT_THE_CLIENT.search(said):
+        return found(
+            "redirect-uri-not-registered",
+            f"{client.issuer} does not know the redirect URI {redirect_uri} for the application {client.client_id}. "
+            "Have it registered, spelled exactly so.",
+            where=client.issuer,
+            client_id=client.client_id,
+            redirect_uri=redirect_uri,
+        )
+    if _ABOUT_THE_CLIENT.search(said):
+        return found(
+            "client-unknown",
+            f"{client.issuer} does not know the application {client.client_id}. Check `client_id`.",
+            where=client.issuer,
+            client_id=client.client_id,
+        )
+    return None
+
+
+def _sent_back(answer: dict[str, str], client: Any) -> Finding | None:
+    """What an error that came back to the redirect URI says; most say only that nobody is signed in."""
+    problem = explained(answer.get("error", ""), answer.get("error_description", ""))
+    if problem.finding not in (None, "sign-in-ended", "second-factor"):
+        return _refused(problem, client, "")
+    if problem.code == "invalid_scope":
+        return found(
+            "scope-unknown",
+            f"{client.issuer} does not give the application {client.client_id} what `scopes` asks for: {problem}.",
+            where=client.issuer,
+            client_id=client.client_id,
+        )
+    if problem.code in {"unauthorized_client", "unsupported_response_type"}:
+        return found(
+            "client-kind",
+            f"{client.issuer} does not let the application {client.client_id} sign people in by a code: {problem}.",
+            where=client.issuer,
+            client_id=client.client_id,
+        )
+    return None
+
+
+def _token_endpoint(client: Any, *, authorized: bool) -> Iterator[Finding]:
+    """Show it a refresh token that is none: a client that it takes hears of the token, any other of itself."""
+    try:
+        client.refresh(Secret("none-this-is-the-doctor"))
+    except RefusedError as error:
+        if error.finding not in (None, "sign-in-ended"):
+            yield _refused(error, client, "")
+        elif error.code in {"invalid_client", "unauthorized_client"}:
+            secret = client.settings.client_secret is not None
+            why = "does not take its secret" if secret else "wants a secret of it, and none is set"
+            code = "client-secret" if authorized else "client-unknown"
+            yield found(
+                code,
+                f"{client.issuer} knows the application {client.client_id} and {why} ({shown(error.code)}).",
+                where=client.issuer,
+                client_id=client.client_id,
+            )
+    except FederationError as error:
+        yield of_error(error, "client-secret", where=client.issuer, client_id=client.client_id)
+
+
+def _refused(problem: RefusedError, client: Any, redirect_uri: str) -> Finding:
+    code = problem.finding or "setting-wrong"
+    return found(
+        code,
+        f"{client.issuer} refuses the sign-in: {problem}. {problem.fix or ''}".strip(),
+        where=client.issuer,
+        client_id=client.client_id,
+        redirect_uri=redirect_uri,
+    )
+
+
+def _reason(error: FederationError, client: Any) -> Finding:
+    """Why the provider was not reached; a name that is not resolved is told apart from a host that does not answer."""
+    host = urlsplit(client.issuer).hostname or ""
+    if error.facts.get("finding") == "unreachable" and not {"https", "all"} & urllib.request.getproxies().keys():
+        try:
+            socket.getaddrinfo(host, 443)
+        except OSError:
+            return found(
+                "dns-unresolved",
+                f"The name {host} cannot be resolved (DNS). Check `issuer` (Entra: `authority`) and the network.",
+                where=host,
+            )
+    return of_error(error, "provider-down", where=client.issuer, client_id=client.client_id)
+
+
+def _google_s_reason(location: str) -> str:
+    """What Google's own error page is about: its address holds it in base64."""
+    said = dict(parse_qsl(urlsplit(location).query)).get("authError", "")
+    try:
+        return base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)).decode("utf-8", "replace")
+    except (binascii.Error, ValueError):
+        return ""

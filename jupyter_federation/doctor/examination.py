@@ -1,0 +1,140 @@
+"""Runs the checks side by side, and ends in time whatever hangs."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+from jupyter_federation.doctor.checks import (
+    aws,
+    clock,
+    installation,
+    outranking,
+    profile,
+    provider,
+    token,
+    trust_policy,
+)
+from jupyter_federation.doctor.finding import Finding, found, of_error
+from jupyter_federation.doctor.patient import Asks, Check, Patient, SignedIn
+from jupyter_federation.doctor.report import Report
+from jupyter_federation.doctor.request import request_to_the_administrator
+from jupyter_federation.errors import FederationError
+
+DEADLINE = 9.0
+"""Seconds for all checks together; what has not answered by then is a finding itself."""
+
+# Each lane has a thread of its own, and ends with the first check that finds an error: what follows builds on it.
+LANES: Mapping[str, tuple[Check, ...]] = {
+    "package": (installation.package,),
+    "dependencies": (installation.dependencies,),
+    "server": (installation.server,),
+    "labextension": (installation.labextension,),
+    "outranking": (outranking.outranked,),
+    "trust policy": (trust_policy.trusted,),
+    "aws": (aws.reached,),
+    "provider": (provider.known,),
+    "token": (token.brought, token.claims, token.exchanged),
+}
+
+
+@dataclass(kw_only=True, slots=True)
+class _Heard:
+    """What a lane has said by now; its patient's facts are its own."""
+
+    patient: Patient
+    findings: list[Finding] = field(default_factory=list)
+    asking: str = ""
+
+
+def examine(
+    name: str | None = None,
+    *,
+    exchange: bool = True,
+    trust_policy: str | Path | None = None,
+    signed_in: SignedIn | None = None,
+    notebook: Mapping[str, object] | None = None,
+    directories: Iterable[str | Path] | None = None,
+    seconds: float = DEADLINE,
+) -> Report:
+    """Look at the federation profile ``name`` (None: the living sign-in's, or else the default) in every respect.
+
+    Nobody is asked anything, and nobody is signed in.  With ``exchange``, a token that comes silently is exchanged once
+    at AWS, and what that gives is dropped.  ``trust_policy`` is a file to lint, ``notebook`` holds the variables that a
+    profile may name.  It ends within ``seconds`` and a little.
+    """
+    patient = Patient(
+        signed_in=signed_in,
+        notebook=notebook or {},
+        exchange=exchange,
+        trust_policy=None if trust_policy is None else Path(trust_policy),
+    )
+    why_none = profile.choose(patient, name, directories)
+    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in LANES}
+    threads = [
+        threading.Thread(target=_walk, args=(*lane,), name=f"jupyter-federation-doctor-{lane[0]}", daemon=True)
+        for lane in lanes.items()
+    ]
+    end = time.monotonic() + seconds
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(max(0.0, end - time.monotonic()))
+    findings = [] if why_none is None else [why_none]
+    for thread, (lane, heard) in zip(threads, lanes.items(), strict=True):
+        findings += list(heard.findings)
+        patient.facts += list(heard.patient.facts)
+        if thread.is_alive():
+            findings.append(_silent(heard.asking or lane, seconds))
+    findings += clock.clocks(patient)
+    missing = why_none is not None and why_none.code == "profile-missing"
+    return Report(
+        profile=None if patient.profile is None else patient.profile.name,
+        at=datetime.now(timezone.utc),
+        findings=_in_order(findings),
+        facts=tuple(patient.facts),
+        request=request_to_the_administrator(patient) if missing else None,
+    )
+
+
+def _walk(lane: str, heard: _Heard) -> None:
+    try:
+        for check in LANES[lane]:
+            for step in check(heard.patient):
+                if isinstance(step, Asks):
+                    heard.asking = step.where
+                else:
+                    heard.findings.append(step)
+            if any(each.severity == "error" for each in heard.findings):
+                return
+    except FederationError as error:
+        heard.findings.append(of_error(error, "setting-wrong"))
+    except Exception as fault:  # noqa: BLE001 - one check that fails must not hide what the others have found
+        heard.findings.append(
+            found(
+                "unforeseen",
+                f"The doctor's own check {lane!r} failed ({type(fault).__name__}), so that nothing is known of that.",
+                where=lane,
+            )
+        )
+
+
+def _silent(where: str, seconds: float) -> Finding:
+    return found(
+        "no-answer",
+        f"No answer within {seconds:.0f} seconds from {where}. Check the network, the proxy (HTTPS_PROXY, NO_PROXY), "
+        "and whether it is up.",
+        where=where,
+    )
+
+
+def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Each once, the causes first; the one that names no place is the same as one that does."""
+    once = {(each.code, each.where): each for each in reversed(list(findings))}
+    placed = {code for code, where in once if where}
+    kept = [each for (code, where), each in once.items() if where or code not in placed]
+    return tuple(sorted(kept, key=lambda each: each.rank))

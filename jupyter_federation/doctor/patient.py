@@ -1,0 +1,76 @@
+"""What the checks know, and what they leave for each other."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import NamedTuple
+
+from jupyter_federation.config import Policy, Profile
+from jupyter_federation.doctor.finding import Finding
+from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.tokens import IdToken
+
+
+class Fact(NamedTuple):
+    """Something that is so, and not wrong; ``origin`` is the file that says it, where one does."""
+
+    name: str
+    value: str
+    origin: str = ""
+
+
+class Asks(NamedTuple):
+    """A check says whom it is going to wait for."""
+
+    where: str
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SignedIn:
+    """The sign-in that lives in the kernel."""
+
+    profile: Profile
+    token: IdToken | None = field(repr=False)
+    status: SessionStatus
+
+
+@dataclass(kw_only=True, slots=True)
+class Patient:
+    """One federation profile here and now; ``profile`` is None where there is none that could be used.
+
+    ``exchange`` tells whether a token may be exchanged at AWS, ``trust_policy`` is a file to read.  ``token`` is filled
+    in by the check that gets it, ``skews`` by whoever hears a ``Date``: how far this machine's clock is ahead of whose.
+    """
+
+    profile: Profile | None = None
+    policy: Policy = field(default_factory=Policy)
+    signed_in: SignedIn | None = None
+    notebook: Mapping[str, object] = field(default_factory=dict)
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    exchange: bool = True
+    trust_policy: Path | None = None
+    token: IdToken | None = field(default=None, repr=False)
+    facts: list[Fact] = field(default_factory=list)
+    skews: MutableMapping[str, timedelta] = field(default_factory=dict)
+
+    def tell(self, name: str, value: object, origin: str = "") -> None:
+        """Note a fact."""
+        self.facts.append(Fact(name, str(value), origin))
+
+    def hear_date(self, where: str, date: object) -> None:
+        """Compare this machine's clock with the ``Date`` header (RFC 9110, 6.6.1) of an answer that has just come."""
+        try:
+            told = parsedate_to_datetime(str(date))
+        except (TypeError, ValueError):
+            return
+        if told.tzinfo is not None:
+            self.skews[where] = datetime.now(timezone.utc) - told
+
+
+Check = Callable[[Patient], Iterator[Finding | Asks]]
+"""Looks at one thing, and yields what is wrong with it."""

@@ -1,0 +1,79 @@
+"""What a person sends to their administrator who has no federation profile yet: what is wanted, ready to be copied."""
+
+from __future__ import annotations
+
+import json
+from textwrap import dedent, indent
+
+from jupyter_federation.doctor.patient import Patient
+from jupyter_federation.errors import FederationError
+from jupyter_federation.mailbox import Mailbox
+
+_ENTRA = {
+    "source": "entra",
+    "tenant": "TENANT-ID",
+    "client_id": "CLIENT-ID",
+    "role_arn": "arn:aws:iam::ACCOUNT:role/ROLE",
+    "region": "REGION",
+}
+_HUB = {"source": "jupyterhub", "role_arn": "arn:aws:iam::ACCOUNT:role/ROLE", "region": "REGION"}
+
+
+def request_to_the_administrator(patient: Patient) -> str:
+    """The text, for this machine: its redirect URIs, and the hub's own way where it runs on one."""
+    if "JUPYTERHUB_API_URL" in patient.environment:
+        return _text(_FOR_A_HUB, _HUB, "")
+    try:
+        callback = Mailbox.default().redirect_uri()
+    except FederationError:
+        callback = None
+    uris = [
+        "http://localhost  (Entra: under 'Mobile and desktop applications')",
+        "http://127.0.0.1:8400/  (others; the port as `redirect_port` below)",
+        callback or "<the Jupyter server's address>/jupyter-federation/callback",
+    ]
+    return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
+
+
+def _text(text: str, keys: dict[str, str], uris: str) -> str:
+    profile = json.dumps({"Federation": {"default_profile": "research", "profiles": {"research": keys}}}, indent=2)
+    return dedent(text).lstrip().format(uris=uris, profile=indent(profile, "   "))
+
+
+_FOR_A_CLIENT = """\
+    Subject: signing in to AWS from Jupyter with our own login
+
+    I use jupyter-aws-federation, which exchanges my login for temporary AWS
+    credentials: no access keys, nothing saved. It needs, once for all of us:
+
+    1. At our identity provider: an application that is a public (native) client,
+       authorization code with PKCE, no secret, with these redirect URIs:
+    {uris}
+       Scopes: openid, profile, offline_access.
+       How, for each provider: docs/identity-providers.md
+
+    2. In AWS: that provider in IAM, with the application's client id as its
+       audience; and a role whose trust policy allows
+       sts:AssumeRoleWithWebIdentity to it, with a StringEquals condition on aud.
+       The commands: docs/aws.md
+
+    3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for all:
+    {profile}
+    """
+_FOR_A_HUB = """\
+    Subject: AWS by our JupyterHub login
+
+    I use jupyter-aws-federation, which exchanges my login to our hub for
+    temporary AWS credentials: nobody signs in again. It needs, once:
+
+    1. In jupyterhub_config.py: import jupyter_federation.hub, and
+       jupyter_federation.hub.configure(c); the hub logs in by OpenID Connect.
+       How: docs/jupyterhub.md
+
+    2. In AWS: the hub's provider in IAM, with the hub's client id as its audience;
+       and a role whose trust policy allows sts:AssumeRoleWithWebIdentity to it,
+       with a StringEquals condition on aud. Templates: docs/deploy
+
+    3. Into /etc/jupyter/jupyter_federation_config.json of the servers' image:
+    {profile}
+    {uris}"""

@@ -1,0 +1,164 @@
+"""What a sign-in gives to tools other than boto3, and takes back."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import boto3
+import pytest
+
+import jupyter_federation as jf
+from jupyter_federation import calls
+from jupyter_federation.delivery import tool_caches
+from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI
+from jupyter_federation.errors import InvalidStateError
+
+WHO = """
+import boto3
+session = boto3.Session()
+session.client("sts").get_caller_identity()
+print(session.get_credentials().access_key[-4:])
+"""
+
+
+@pytest.fixture(autouse=True)
+def signed_out_afterwards(profiles, aws_environment):
+    boto3.DEFAULT_SESSION = None
+    yield
+    jf.clear()
+    boto3.DEFAULT_SESSION = None
+    assert [] == [name for name in (URI, TOKEN_FILE, TOKEN) if name in os.environ]
+
+
+@pytest.fixture
+def policy(tmp_path):
+    """``policy(endpoint=False)`` puts a policy into the user's file."""
+
+    def policy(**settings):
+        file = tmp_path / "jupyter" / "jupyter_federation_config.json"
+        content = json.loads(file.read_text())
+        content["Federation"]["policy"] = settings
+        file.write_text(json.dumps(content))
+        return file
+
+    return policy
+
+
+def who():
+    """The end of the key that signs in another process, which knows nothing of this package; AWS has taken it."""
+    asked = subprocess.run([sys.executable, "-c", WHO], check=False, capture_output=True, text=True, timeout=60)
+    return asked.stdout.strip() or asked.stderr.strip().splitlines()[-1]
+
+
+def listens(uri):
+    with socket.socket() as client:
+        return client.connect_ex((urlsplit(uri).hostname, urlsplit(uri).port)) == 0
+
+
+@pytest.mark.slow
+def test_another_process_acts_as_the_notebook_until_it_is_cleared():
+    """By two variables that hold neither a key nor the token; a switch reaches it too."""
+    jf.federate("ada")
+    ada, uri = who(), os.environ[URI]
+    assert jf.status().access_key_suffix == ada
+    jf.federate("grace")
+    assert uri == os.environ[URI]
+    assert jf.status().access_key_suffix == who() != ada
+    jf.clear()
+    assert not listens(uri)
+    assert "Unable to locate credentials" in who()
+
+
+def test_the_variables_name_the_endpoint_and_a_file():
+    """The token is in the file alone."""
+    jf.federate("ada")
+    token = Path(os.environ[TOKEN_FILE]).read_text()
+    assert [] == [name for name, value in os.environ.items() if token in value]
+    assert TOKEN not in os.environ
+
+
+def test_a_policy_puts_the_token_into_the_environment_too(policy):
+    """For tools that know no file; what stands there is what the file holds."""
+    policy(endpoint_token_variable=True)
+    jf.federate("ada")
+    assert Path(os.environ[TOKEN_FILE]).read_text() == os.environ[TOKEN]
+    policy(endpoint_token_variable=False)
+    jf.federate("grace")
+    assert TOKEN not in os.environ
+
+
+def test_a_policy_turns_the_endpoint_off(policy):
+    """Nothing listens and no variable is lent, also where there was one before."""
+    jf.federate("ada")
+    uri = os.environ[URI]
+    policy(endpoint=False)
+    jf.federate("grace")
+    assert not listens(uri)
+    assert URI not in os.environ
+
+
+@pytest.mark.parametrize("name", ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", URI, TOKEN_FILE, "AWS_ACCESS_KEY_ID"])
+def test_what_outranks_is_named_once_and_given_back(monkeypatch, name):
+    """After two sign-ins in a row, too: the endpoint's own variables are not the user's."""
+    monkeypatch.setenv(name, "before")
+    assert (name,) == jf.federate("ada").set_aside
+    assert (name,) == jf.federate("grace").set_aside
+    jf.clear()
+    assert "before" == os.environ[name]
+    monkeypatch.delenv(name)
+
+
+def test_a_sign_in_without_a_port_is_one_all_the_same(monkeypatch):
+    """boto3 has what it needs, and the status says what is missing and what to do."""
+
+    def refuse(*_, **__):
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(socket, "create_server", refuse)
+    status = jf.federate("ada")
+    assert "valid" == status.credentials
+    assert "Tools other than boto3 get no credentials, because nothing could listen for them" in str(status)
+    assert "Too many open files" in str(status)
+    assert URI not in os.environ
+
+
+def test_the_sign_in_says_where_the_users_files_outrank_it(isolated_home):
+    """And goes on saying so in the status, until the line that it names was run."""
+    (isolated_home / ".aws").mkdir()
+    (isolated_home / ".aws" / "credentials").write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
+    assert "[default] in ~/.aws/credentials" in str(jf.federate("ada"))
+    assert "[default] in ~/.aws/credentials" in str(jf.status())
+    os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+    assert "[default]" not in str(jf.federate("ada"))
+    del os.environ["AWS_SHARED_CREDENTIALS_FILE"]
+
+
+def test_a_clear_says_until_when_a_copy_lives(monkeypatch):
+    """With the tools loaded here that may hold one."""
+    monkeypatch.setattr(tool_caches, "_KEEP_COPIES", {"json": "pyarrow"})
+    until = jf.federate("ada").credentials_expire_at
+    said = str(jf.clear())
+    assert f"What another tool or process has copied lives until {until:%Y-%m-%d %H:%M:%S} UTC." in said
+    assert "Loaded here, pyarrow may hold some." in said
+    assert "copied" not in str(jf.clear())
+
+
+def test_a_switch_says_which_tools_go_on_as_before(monkeypatch):
+    """And until when; the same profile again changes nothing, and is no news."""
+    monkeypatch.setattr(tool_caches, "_KEEP_COPIES", {"json": "pyarrow"})
+    until = jf.federate("ada").credentials_expire_at
+    assert "go on as before" not in str(jf.federate("ada"))
+    assert f"pyarrow may go on as before until {until:%Y-%m-%d %H:%M:%S} UTC." in str(jf.federate("grace"))
+
+
+@pytest.mark.parametrize("name", ["export", "endpoint"])
+def test_a_policy_turns_the_export_off(policy, name):
+    """The error names the setting and its file."""
+    file = policy(**{name: False})
+    jf.federate("ada")
+    with pytest.raises(InvalidStateError, match=f"'{name}' is false in {file}"):
+        calls.export()

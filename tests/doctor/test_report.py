@@ -1,0 +1,191 @@
+"""How findings are said: to a person in a terminal and in a notebook, to a program, and nothing secret to anybody."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+
+import jupyter_federation
+from jupyter_federation import app
+from jupyter_federation.doctor.finding import CAUSES, found, of_error
+from jupyter_federation.doctor.patient import Fact
+from jupyter_federation.doctor.report import Report
+from jupyter_federation.errors import ConfigurationError, ExchangeError
+from jupyter_federation.openid.aadsts import _ADVICE, _FINDINGS
+
+PACKAGE = Path(jupyter_federation.__file__).parent
+ROLE = "arn:aws:iam::123456789012:role/Researcher"
+AT = datetime(2026, 5, 4, 12, tzinfo=timezone.utc)
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJhZGEifQ.c2lnbmF0dXJl"
+
+
+def report(*findings, **parts):
+    return Report(**{"profile": "research", "at": AT, "findings": findings, "facts": ()} | parts)
+
+
+def test_every_code_of_an_error_is_a_cause():
+    """What an error of the product calls its finding, the doctor knows."""
+    named = {
+        code
+        for path in PACKAGE.rglob("*.py")
+        for code in re.findall(r'\bfinding(?:: str)?=\(?"([a-z0-9-]+)"', path.read_text(encoding="utf-8"))
+    }
+    assert len(named) > 40
+    assert set() == named - CAUSES.keys()
+    assert set() == set(_FINDINGS.values()) - CAUSES.keys()
+    assert _ADVICE.keys() == _FINDINGS.keys()
+
+
+def test_every_cause_is_found_by_something():
+    """No code stands there that nothing gives."""
+    texts = "\n".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py") if path.name != "finding.py")
+    assert [] == [code for code in CAUSES if f'"{code}"' not in texts]
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_every_administrator_s_line_can_be_filled_in(code):
+    """With nothing known it still reads, and no placeholder is left."""
+    line = found(code, "A sentence.").administrator
+    assert not re.search(r"[{}](?!\")", line.replace('{"', "").replace('"}', "")), line
+
+
+def test_an_error_brings_its_code_its_words_and_its_facts():
+    """The sentence is the error's own; the administrator's line is filled in from its facts, or the error's own too."""
+    error = ExchangeError(
+        "AWS does not know the client.",
+        fix="Add it.",
+        finding="audience-not-registered",
+        audience="app",
+        logins_key="i",
+    )
+    finding = of_error(error, "aws-refuses")
+    assert ("audience-not-registered", str(error)) == (finding.code, finding.sentence)
+    assert "--client-id app" in finding.administrator
+    assert "finding: audience-not-registered" in error.diagnostics()
+    own = ConfigurationError("A scope is missing.", fix="Ask.", finding="hub-scope-missing", administrator="grant it")
+    assert "grant it" == of_error(own, "aws-refuses").administrator
+    assert "aws-refuses" == of_error(ConfigurationError("What?", fix="Ask."), "aws-refuses").code
+
+
+def test_errors_come_first_and_causes_before_what_they_bring_about():
+    """By the order of the list of causes."""
+    findings = [found(code, "A sentence.") for code in ("classic-flow-on", "role-does-not-trust", "clock-wrong")]
+    assert ["clock-wrong", "role-does-not-trust", "classic-flow-on"] == [
+        each.code for each in sorted(findings, key=lambda each: each.rank)
+    ]
+
+
+def test_text_fits_a_terminal_of_80_columns():
+    """No line is longer, but for a word that is longer by itself."""
+    many = [
+        found(code, "A sentence that says what happened and what to do, and is somewhat long. " * 3) for code in CAUSES
+    ]
+    facts = (Fact("  path", "~/" + "long/" * 9, "/etc/jupyter/jupyter_federation_config.d/of-the-administrator.json"),)
+    for line in report(*many, facts=facts).text().splitlines():
+        assert len(line) <= 80 or len(line.split()) <= 2, line
+
+
+def test_neither_secret_nor_mail_address_is_shown():
+    """Not in a terminal, not as JSON, not in a notebook."""
+    finding = found("aws-refuses", f"It said {JWT} of ada@example.org.", where="/home/ada", administrator=f"see {JWT}")
+    shown = report(finding, facts=(Fact("path", "ada@example.org"),))
+    for form in (shown.text(), shown.to_json(), str(shown), shown._repr_html_()):
+        assert "eyJ" not in form
+        assert "ada@example.org" not in form
+
+
+def test_a_saved_notebook_names_no_account_and_no_role():
+    """A terminal does, because that is what has to be set."""
+    shown = report(
+        found("role-does-not-trust", f"The role {ROLE} does not.", role_arn=ROLE), facts=(Fact("role", ROLE),)
+    )
+    assert ROLE in shown.text()
+    for form in (str(shown), shown._repr_html_()):
+        assert "123456789012" not in form
+
+
+def test_html_is_escaped():
+    """What a provider says is no markup."""
+    assert "<script>" not in report(found("provider-down", "<script>alert(1)</script>"))._repr_html_()
+
+
+def test_json_is_for_programs():
+    """One object, with a version, and each finding's page."""
+    document = json.loads(report(found("clock-wrong", "It is slow.", where="AWS STS")).to_json())
+    assert (1, "research", 1) == (document["doctor"], document["profile"], document["exit_status"])
+    (finding,) = document["findings"]
+    assert {"code", "severity", "sentence", "administrator", "where", "page"} == finding.keys()
+    assert "docs/doctor.md#clock-wrong" == finding["page"]
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"),
+    [((), 0), (("classic-flow-on",), 0), (("clock-wrong",), 1), (("classic-flow-on", "clock-wrong"), 1)],
+)
+def test_the_exit_status_is_that_of_errors(codes, status):
+    """A warning is none."""
+    assert status == report(*(found(code, "A sentence.") for code in codes)).exit_status
+
+
+# As it is typed
+
+
+def test_in_a_terminal(by_file, capsys, role, tmp_path):
+    """Text, JSON, the exit status; argparse's 2 for a line that is wrong."""
+    by_file()
+    assert 0 == app.main(["doctor"])
+    assert "Nothing is wrong: AWS took the token." in capsys.readouterr().out
+    role.trusts = {}
+    assert 1 == app.main(["doctor", "research", "--json"])
+    assert ["role-does-not-trust"] == [each["code"] for each in json.loads(capsys.readouterr().out)["findings"]]
+    (tmp_path / "trust.json").write_text('{"Statement": []}')
+    assert 1 == app.main(["doctor", "--no-exchange", "--trust-policy", str(tmp_path / "trust.json")])
+    assert "trust-no-web-identity" in capsys.readouterr().out
+    with pytest.raises(SystemExit) as caught:
+        app.main(["doctor", "--fast"])
+    assert 2 == caught.value.code
+
+
+def test_in_a_notebook(by_file, isolated_home):
+    """In a fresh IPython: before the sign-in, and beside it, whose token it takes without asking for another."""
+    by_file()
+    code = f"""
+import json
+from IPython.core.interactiveshell import InteractiveShell
+shell = InteractiveShell.instance()
+shell.run_line_magic("load_ext", "jupyter_federation")
+before = shell.run_line_magic("federate", "doctor")
+shell.run_line_magic("federate", "")
+open({str(by_file.token)!r}, "w").close()
+after = shell.run_line_magic("federate", "doctor")
+variable = shell.run_line_magic("federate", "doctor --no-exchange")
+print(json.dumps([[each.code for each in report.findings] for report in (before, after, variable)]))
+print(any(fact.name == "exchange" for fact in after.facts), any(fact.name == "exchange" for fact in variable.facts))
+print("<strong>Doctor, the federation profile" in after._repr_html_())
+"""
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
+    assert ["[[], [], []]", "True False", "True"] == answer.stdout.splitlines()[-3:], answer.stdout + answer.stderr
+
+
+def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
+    """Ready to be sent: what to register, with this machine's redirect URIs, and the profile to send back."""
+    assert 1 == app.main(["doctor"])
+    said = capsys.readouterr().out
+    assert "http://localhost" in said
+    assert '"source": "entra"' in said
+    assert max(map(len, said.splitlines())) <= 80
+    monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub/hub/api")
+    assert 1 == app.main(["doctor"])
+    assert "jupyter_federation.hub.configure(c)" in capsys.readouterr().out
+
+
+def test_a_report_can_be_copied():
+    """It is a value."""
+    assert replace(report(), profile="b") == report(profile="b")
