@@ -39,10 +39,10 @@ CAUSES: dict[str, Cause] = {
         "jupyter-aws-federation; then restart the kernel"
     ),
     "dependency-missing": Cause(
-        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart it"
+        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart the kernel"
     ),
     "server-protocol-differs": Cause(
-        "the same jupyter-aws-federation into the environments of the server and of the kernel; restart both"
+        "install the same jupyter-aws-federation into the environments of server and kernel; restart both"
     ),
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
@@ -153,12 +153,8 @@ CAUSES: dict[str, Cause] = {
         "warning",
     ),
     "trust-audience-like": Cause(_TRUST + "StringEquals in place of StringLike for aud", "warning"),
-    "classic-flow-on": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-classic-flow", "warning"
-    ),
-    "guests-admitted": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-unauthenticated-identities", "warning"
-    ),
+    "classic-flow-on": Cause(_POOL + "User access, Basic (classic) authentication: deactivate it", "warning"),
+    "guests-admitted": Cause(_POOL + "User access, Guest access: deactivate it", "warning"),
     # What AWS says
     "provider-not-registered": Cause(
         "in the role's account: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}"

@@ -74,6 +74,13 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
     assert "aws-refuses" == of_error(ConfigurationError("What?", fix="Ask."), "aws-refuses").code
 
 
+def test_a_notebook_s_error_names_the_doctor_s_code():
+    """Beneath its sentence, where there is a code."""
+    error = ConfigurationError("No region is set.", fix="Set `region`.", finding="region-missing")
+    assert [f"ConfigurationError: {error}", "%federate doctor says more: region-missing."] == error._render_traceback_()
+    assert ["ConfigurationError: What? Ask."] == ConfigurationError("What?", fix="Ask.")._render_traceback_()
+
+
 def test_errors_come_first_and_causes_before_what_they_bring_about():
     """By the order of the list of causes."""
     findings = [found(code, "A sentence.") for code in ("classic-flow-on", "role-does-not-trust", "clock-wrong")]
