@@ -24,7 +24,8 @@ from jupyter_federation.config import Configuration, Policy, Profile, load, same
 from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
-from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI, LoopbackEndpoint
+from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
+from jupyter_federation.delivery.endpoint import LoopbackEndpoint
 from jupyter_federation.delivery.environment import OUTRANKING, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
@@ -410,6 +411,7 @@ class Federation:
                     f"The policy turns it off: {name!r} is false in {current.policy.origins.get(name)}.",
                     fix="Sign in where you need it: a script or a terminal's tool can have a sign-in of its own.",
                 )
+        _uninterrupted(self._mend)  # where the endpoint has moved, the notebook's own environment follows too
         variables = dict(self._endpoint.start())
         del variables[TOKEN]
         configured = {

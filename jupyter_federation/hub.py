@@ -325,7 +325,10 @@ class _Sealer:
     async def __call__(self, authenticator: Any, auth_state: Any) -> Any:
         if self.wrapped is not None:
             auth_state = await _awaited(self.wrapped(authenticator, auth_state))
-        return await _sealed(auth_state) if self._seals and auth_state else auth_state
+        if not auth_state or not auth_state.get("id_token"):
+            return auth_state
+        auth_state = {NOTE: None, **auth_state}  # for the kernels: a refusal is no outage of the provider's
+        return await _sealed(auth_state) if self._seals else auth_state
 
 
 class _CallbackRoute:

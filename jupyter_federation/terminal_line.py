@@ -24,7 +24,7 @@ class TerminalLine:
         return self.for_powershell() if os.name == "nt" else self.for_posix_shell()
 
     def for_posix_shell(self) -> str:
-        """For sh, bash and zsh."""
+        """For sh, bash, zsh and what else is of their kind."""
         pairs = [f"{name}={shlex.quote(value)}" for name, value in self.sets.items()]
         pairs += [f'{name}="$(cat {shlex.quote(path)})"' for name, path in self.reads.items()]
         return f"unset {' '.join(self.drops)}; export {' '.join(pairs)}"
@@ -33,7 +33,7 @@ class TerminalLine:
         """For PowerShell."""
         dropped = [f"Remove-Item Env:{name} -ErrorAction Ignore" for name in self.drops]
         pairs = [f"$Env:{name} = {_quoted(value)}" for name, value in self.sets.items()]
-        pairs += [f"$Env:{name} = Get-Content -Raw {_quoted(path)}" for name, path in self.reads.items()]
+        pairs += [f"$Env:{name} = Get-Content -Raw -LiteralPath {_quoted(path)}" for name, path in self.reads.items()]
         return "; ".join([*dropped, *pairs])
 
     def _repr_pretty_(self, printer: object, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's signature

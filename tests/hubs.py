@@ -1,4 +1,4 @@
-"""A real JupyterHub behind a real proxy, which logs its users in at a certified provider; and an AWS with prefixes."""
+"""A real JupyterHub behind a real proxy, which logs its users in at a certified provider."""
 
 from __future__ import annotations
 
@@ -16,17 +16,28 @@ import urllib.parse
 from html import unescape
 from pathlib import Path
 
-import jwt
 import requests
+import yaml
 from servers import PACKAGE, JupyterServer, enable, within
 
-from jupyter_federation.demo.aws import AwsError, EmbeddedAws, OpenIdProvider
-from jupyter_federation.demo.wire import error_response
+from jupyter_federation.demo.aws import OpenIdProvider, Role
 
 PROXY = Path(__file__).parent / "hub" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
-TAGS = "https://aws.amazon.com/tags"
 BUCKET = "laboratory"
+
+# Cells: what one ends with (what is printed are signs of life), a sign-in, and what a refresh says.
+SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
+SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
+FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
+REFRESH = f"""
+import jupyter_federation as jf
+try:
+    said = jf.refresh().sign_in
+except Exception as error:
+    said = f"{{type(error).__name__}}: {{error}}"
+{SAY.format("said")}
+"""
 
 # A user's server ends when its standard input does: the hub's, which the tests hold.
 SERVER = """
@@ -47,17 +58,20 @@ PROXY_END = "process.stdin.resume(); process.stdin.on('end', () => process.exit(
 class Hub:
     """One hub in ``folder``; ``extra`` is Python that ends its configuration.
 
+    ``url`` (name and port) is where browsers find a hub whose people have sub-domains of it.
     The proxy is a process of its own, as on Kubernetes, so that the hub can be restarted under its users' servers.
     """
 
-    def __init__(self, folder, provider, ca, environment, *, extra, refresh_age=None):
+    def __init__(self, folder, provider, ca, environment, *, extra, refresh_age=None, url=None):
         self.folder = folder
         self.provider = provider
         self.service_token = secrets.token_hex(16)
         self.log = folder / "hub.log"
         self._ca = ca
-        self._ports = [free_port() for _ in range(3)]
-        self.url = f"http://127.0.0.1:{self._ports[0]}"
+        self._ports = [urllib.parse.urlsplit(url or "").port or free_port(), free_port(), free_port()]
+        self._subdomains = url is not None
+        self._here = f"http://127.0.0.1:{self._ports[0]}"
+        self.url = url or self._here
         self._environment = {
             name: value
             for name, value in os.environ.items()
@@ -94,6 +108,7 @@ class Hub:
         (self.folder / "jupyterhub_config.py").write_text(f"""
 c = get_config()
 c.JupyterHub.bind_url = "http://127.0.0.1:{port}"
+{f"c.JupyterHub.subdomain_host = {self.url!r}" if self._subdomains else ""}
 c.JupyterHub.hub_ip = "127.0.0.1"
 c.JupyterHub.hub_port = {hub_port}
 c.ConfigurableHTTPProxy.should_start = False
@@ -149,6 +164,7 @@ c.JupyterHub.load_roles.append({{
                     "127.0.0.1",
                 ),
                 *("--api-port", str(api_port), "--default-target", hub, "--error-target", f"{hub}/hub/error"),
+                *(["--host-routing"] if self._subdomains else []),
             ],
             env=self._environment,
             stdin=subprocess.PIPE,  # of its own: Node makes it one that does not block
@@ -199,7 +215,7 @@ c.JupyterHub.load_roles.append({{
     def _answers(self):
         assert self._process.poll() is None, self.said()
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self.url}/hub/api/", timeout=5).ok
+            return requests.get(f"{self._here}/hub/api/", headers={"Host": self._host()}, timeout=5).ok
         return False
 
     def said(self):
@@ -207,8 +223,13 @@ c.JupyterHub.load_roles.append({{
 
     def api(self, method, path, token=None, **more):
         """The answer of the hub's API, asked by the tests' service or with ``token``."""
-        headers = {"Authorization": f"token {token or self.service_token}"}
-        return requests.request(method, f"{self.url}/hub/api/{path}", headers=headers, timeout=60, **more)
+        headers = {"Authorization": f"token {token or self.service_token}", "Host": self._host()}
+        return requests.request(method, f"{self._here}/hub/api/{path}", headers=headers, timeout=60, **more)
+
+    def _host(self, user=None):
+        """What a request names as its host, to the hub or to the user's servers."""
+        host = urllib.parse.urlsplit(self.url).netloc
+        return f"{user}.{host}" if user and self._subdomains else host
 
     def log_in(self, user):
         """A person in a browser; the session, with the hub's cookies."""
@@ -241,7 +262,8 @@ c.JupyterHub.load_roles.append({{
 
     def server(self, user, name=""):
         """The user's server, which runs."""
-        return UserServer(f"{self.url}/user/{user}/{name}{'/' * bool(name)}", self.service_token)
+        url = f"{self._here}/user/{user}/{name}{'/' * bool(name)}"
+        return UserServer(url, self.service_token, self._host(user))
 
     def stop_server(self, user):
         if self.api("DELETE", f"users/{user}/server").status_code == 202:
@@ -256,35 +278,45 @@ c.JupyterHub.load_roles.append({{
 class UserServer(JupyterServer):
     """A user's server behind the hub's proxy."""
 
-    def __init__(self, url, token):
+    def __init__(self, url, token, host):
         self.url = url
         self.token = token
+        self.host = host
 
 
-class PrefixedAws(EmbeddedAws):
-    """Its roles read and write ``s3://laboratory/${aws:PrincipalTag/person}/``, as the policy in docs/deploy has it."""
+def run(kernel, code):
+    """What a cell of ``code`` displays."""
+    kernel.start(code)
+    return kernel.shown()
 
-    def _open_services(self):
-        super()._open_services()
-        self._tags = {}
-        assume = self._operations["AssumeRoleWithWebIdentity"]
 
-        def with_tags(call):
-            result = assume(call)
-            claims = jwt.decode(call.parameters["WebIdentityToken"], options={"verify_signature": False})
-            if TAGS in claims:
-                self._tags[result["Credentials"]["AccessKeyId"]] = claims[TAGS]["principal_tags"]["person"]
-            return result
+@contextlib.contextmanager
+def chromium():
+    """A real one, to which every name of a hub is this machine, and no other there is."""
+    from playwright.sync_api import sync_playwright
 
-        self._operations["AssumeRoleWithWebIdentity"] = with_tags
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    assert path, "there is no Chromium: `make browser` installs it, or says how"
+    rules = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
+    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--host-resolver-rules={rules}"]
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=flags) as browser:
+        yield browser
 
-    def answer(self, call):
-        if call.operation.startswith("s3:") and call.access_key_id in self._tags:
-            person = self._tags[call.access_key_id][0]
-            if not call.request.path.startswith(f"/{BUCKET}/{person}/"):
-                call.error = "AccessDenied"
-                return error_response(call.operation, AwsError("AccessDenied", "Access Denied", 403))
-        return super().answer(call)
+
+def log_in_with_chromium(page, hub, person):
+    """As somebody does it: the hub's login page, the provider's, and on to their server."""
+    page.goto(hub.url)
+    page.get_by_role("button", name="Sign in with").click()
+    sign_in_with_chromium(page, person)
+    page.wait_for_url(f"**/user/{person}/**", timeout=60_000)
+
+
+def sign_in_with_chromium(page, person):
+    """At the certified provider."""
+    page.locator("[name=login]").fill(person)
+    page.locator("[name=password]").fill("any")
+    page.locator("[type=submit]").click()
+    page.locator("[type=submit]").click()  # consent
 
 
 def free_port():
@@ -293,15 +325,51 @@ def free_port():
         return listener.getsockname()[1]
 
 
-def trust(aws, provider, client_id=CLIENT_ID):
-    """What docs/deploy sets up at AWS: the hub's client is the audience."""
+class Template(yaml.SafeLoader):
+    """CloudFormation's short forms, each as its argument."""
+
+
+Template.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
+
+
+def resources(name):
+    """Those of a template of the administrator's kit: their properties, by name."""
+    template = yaml.load((PACKAGE.parent / "docs" / "deploy" / name).read_text(), Template)
+    return {key: resource.get("Properties", {}) for key, resource in template["Resources"].items()}
+
+
+def trust_statement(role):
+    """The one of a template's role."""
+    document = role["AssumeRolePolicyDocument"]
+    (statement,) = (json.loads(document) if isinstance(document, str) else document)["Statement"]
+    return statement
+
+
+def role_of(name):
+    """The role that a template of the kit makes, for the bucket of the tests; who it trusts is not in it."""
+    role = resources(name)["Researcher"]
+    statement = trust_statement(role)
+    ((tag, _),) = statement["Condition"]["StringLike"].items()
+    objects = role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]
+    return Role(
+        name=name.removesuffix(".yaml"),
+        tags_sessions="sts:TagSession" in statement["Action"],
+        needs_tag=tag.removeprefix("aws:RequestTag/"),
+        objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").partition(":s3:::")[2].removesuffix("*"),
+    )
+
+
+def trust(aws, provider, role, client_id=CLIENT_ID):
+    """What docs/deploy sets up at AWS: the hub's client is the audience.  The role."""
     aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(client_id,), keys=provider.keys))
-    aws.role.trusts = {provider.name: (client_id,)}
-    aws.add(aws.role)
+    role.trusts = {provider.name: (client_id,)}
+    aws.add(role)
+    return role
 
 
-def ship_profile(hub, aws):
-    """The one file of the administrator's kit: %federate alone is enough."""
-    profile = {"source": "jupyterhub", "role_arn": aws.role.arn, "region": "eu-west-1"}
-    section = {"Federation": {"default_profile": "research", "profiles": {"research": profile}}}
+def ship_profile(hub, role, **others):
+    """The one file of the administrator's kit: %federate alone is enough.  ``others`` are further profiles."""
+    usual = {"source": "jupyterhub", "region": "eu-west-1"}
+    profiles = {name: usual | profile for name, profile in ({"research": {"role_arn": role.arn}} | others).items()}
+    section = {"Federation": {"default_profile": "research", "profiles": profiles}}
     (hub.folder / "etc" / "jupyter_federation_config.json").write_text(json.dumps(section))

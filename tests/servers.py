@@ -22,12 +22,14 @@ PACKAGE = Path(jupyter_federation.__file__).parent
 class JupyterServer:
     """One process; ``url`` is its base URL, ``log`` the file with all that it says at DEBUG.
 
-    ``module`` may be jupyterlab.
+    ``module`` may be jupyterlab; with the ``token`` "" it lets everybody in.
     """
 
-    def __init__(self, home, name, *, module="jupyter_server", **environment):
+    host = None  # that requests name, where it is not the address's
+
+    def __init__(self, home, name, *, module="jupyter_server", token=None, **environment):
         self.home = home
-        self.token = secrets.token_hex(16)
+        self.token = secrets.token_hex(16) if token is None else token
         self.log = home / f"{name}.log"
         self.runtime = home / "jupyter_runtime_dir"
         self.errors = self.log.open("wb")
@@ -81,6 +83,8 @@ class JupyterServer:
         connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
         if login:
             headers["Authorization"] = f"token {self.token}"
+        if self.host:
+            headers["Host"] = self.host
         with contextlib.closing(connection):
             connection.request(method, f"{address.path}{path}", body=body, headers=headers)
             answer = connection.getresponse()
@@ -101,7 +105,9 @@ class JupyterServer:
         header = {"Authorization": f"token {self.token}"}  # a hub's servers take none from the address
         address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels"
         try:
-            with contextlib.closing(websocket.create_connection(address, timeout=60, header=header)) as channel:
+            with contextlib.closing(
+                websocket.create_connection(address, timeout=60, header=header, host=self.host)
+            ) as channel:
                 yield Kernel(channel, lambda: self.request("POST", f"api/kernels/{started}/interrupt", body="{}"))
         finally:
             self.request("DELETE", f"api/kernels/{started}")
@@ -154,11 +160,11 @@ def _shared_home(tmp_path_factory):
     return home
 
 
-def enable(config, *, lab=False):
-    """Put the shipped file where an installation has it; other extensions only take time, but for ``lab``."""
+def enable(config, *, lab=False, proxy=False):
+    """Put the shipped file where an installation has it; others only take time, but for ``lab`` and ``proxy``."""
     shipped = (PACKAGE / "server" / "jupyter_server_config.json").read_text()
     others = dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False)
-    others["jupyterlab"] = lab
+    others |= {"jupyterlab": lab, "jupyter_server_proxy": proxy}
     folder = config / "jupyter_server_config.d"
     folder.mkdir(parents=True)
     (folder / "jupyter_federation.json").write_text(shipped)

@@ -28,7 +28,7 @@ LAYERS = (
         "delivery.tool_caches",
         *("sources", "notebook_prompt", "panel_prompt"),
     ),
-    ("federated_session",),
+    ("delivery.container_protocol", "delivery.token_file", "federated_session"),
     ("subscribers",),
     ("refresher", "session_status", "terminal_line", "protocol"),
     ("exchange",),

@@ -31,12 +31,33 @@ class Role:
 
     ``trusts`` is its trust policy for web identities: name of the provider → audiences, an empty tuple meaning a
     policy without a condition on ``aud``.  ``principals`` are ARNs of the roles that may assume it, ``*`` is any.
+
+    ``tags_sessions``: the trust policy allows sts:TagSession, without which a token with session tags is refused;
+    ``needs_tag`` is the session tag that it insists on (a condition on ``aws:RequestTag``).  ``objects`` is all that
+    its sessions may touch, in S3, as a policy's Resource before the last ``*``:
+    ``laboratory/${aws:PrincipalTag/person}/``; None is everything everywhere.
     """
 
     name: str
     trusts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     principals: tuple[str, ...] = ()
     longest_session: timedelta = timedelta(hours=1)
+    tags_sessions: bool = False
+    needs_tag: str | None = None
+    objects: str | None = None
+
+    def trusts_tags(self, tags: Mapping[str, str]) -> bool:
+        """Whether a session may have these tags."""
+        return (self.tags_sessions or not tags) and (self.needs_tag is None or bool(tags.get(self.needs_tag)))
+
+    def objects_of(self, tags: Mapping[str, str]) -> str | None:
+        """What a session with ``tags`` may touch; nothing ("") where a variable has no value, as AWS has it."""
+        try:
+            return self.objects and re.sub(
+                r"\$\{aws:PrincipalTag/([^}]+)}", lambda variable: tags[variable[1]], self.objects
+            )
+        except KeyError:
+            return ""
 
     @property
     def arn(self) -> str:
@@ -54,6 +75,7 @@ class IdentityPool:
 
     ``providers`` are logins keys: names of registered OpenID providers, ``graph.facebook.com``, ``www.amazon.com``,
     ARNs of SAML providers.  The roles need no trust in the pool for the enhanced flow; for the classic one they do.
+    ``principal_tags`` are the session tags of the enhanced flow: tag → claim.
     """
 
     providers: tuple[str, ...] = ()
@@ -61,12 +83,13 @@ class IdentityPool:
     unauthenticated_role: Role | None = None
     classic_flow: bool = False
     developer_provider: str | None = None
+    principal_tags: Mapping[str, str] = field(default_factory=dict)
     id: str = field(default_factory=lambda: f"eu-west-1:{uuid.uuid4()}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Key:
-    """Temporary credentials, and whose they are."""
+    """Temporary credentials, whose they are, and what they may touch (`Role.objects_of`)."""
 
     access_key_id: str
     secret_access_key: str = field(repr=False)
@@ -74,6 +97,7 @@ class Key:
     principal: str
     expires_at: datetime
     identity_id: str | None = None
+    objects: str | None = None
 
     @property
     def for_boto3(self) -> dict[str, str]:
@@ -127,6 +151,7 @@ class Account:
         *,
         lifetime: timedelta | None = None,
         identity_id: str | None = None,
+        objects: str | None = None,
     ) -> Key:
         """Keys of ``principal``, without asking anybody."""
         key = Key(
@@ -136,6 +161,7 @@ class Account:
             principal=principal,
             expires_at=(self.now() + (lifetime or self.lifetime)).replace(microsecond=0),
             identity_id=identity_id,
+            objects=objects,
         )
         self.keys[key.access_key_id] = key
         return key

@@ -7,10 +7,12 @@ signature has been verified.
 Verified: web identity tokens (signature by the registered issuer's keys, issuer against logins key, audience, expiry
 with AWS's five minutes of grace); of every signed request the key, the session token, its expiry, the time of signing
 and the Signature Version 4 over method, path, query, headers and body; trust of a role in an issuer and its audiences,
-session names and durations; which identity belongs to which login.
+session names and durations; session tags, by a claim or by an identity pool, and a role's trust in them; which identity
+belongs to which login; of a role with a prefix of S3, that its keys read, write and list there and nowhere else.
 
-Not verified: what a key may do (there are no permissions: each living key may do everything), session policies beyond
-their being JSON, the chunk signatures of aws-chunked bodies, SAML assertions (a table says which are good), quotas.
+Not verified: what else a key may do (there are no permissions but that prefix), session policies beyond their being
+JSON, the tags of AssumeRole, the chunk signatures of aws-chunked bodies, SAML assertions (a table says which are good),
+quotas.
 Messages of Cognito Identity are AWS's own; the wording of some STS refusals is ours, their codes are AWS's.
 moto keeps what it stores for the whole process: two servers in one process share buckets and tables, and lose them
 when either stops.
@@ -25,6 +27,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
+from urllib.parse import unquote
 
 from tornado.httputil import HTTPServerRequest
 from tornado.wsgi import WSGIContainer
@@ -145,6 +148,7 @@ class EmbeddedAws(LoopbackServer, Account):
             if call.operation not in _UNSIGNED:
                 self._authenticate(call)
             if call.operation not in self._operations:
+                self._authorize(call)
                 return self._ask_moto(call.request)
             return result_response(call.operation, self._operations[call.operation](call))
         except AwsError as error:
@@ -159,6 +163,19 @@ class EmbeddedAws(LoopbackServer, Account):
             raise AwsError("IncompleteSignature", str(error)) from None
         if problem is not None:
             raise signature_error(call.operation, problem)
+
+    def _authorize(self, call: Call) -> None:
+        """Raise AWS's error where the key has a prefix of S3, and something else is asked for."""
+        prefix = self.keys[call.access_key_id or ""].objects
+        if prefix is None:
+            return
+        asked = unquote(call.request.path).removeprefix("/")
+        if call.operation == "s3:GET" and "/" not in asked.rstrip("/"):  # a bucket: its listing
+            asked = f"{asked.rstrip('/')}/{call.parameters.get('prefix', '')}"
+        copied = unquote(call.request.headers.get("X-Amz-Copy-Source", asked)).removeprefix("/")
+        in_s3 = call.operation.startswith("s3:")
+        if not (prefix and in_s3 and asked.startswith(prefix) and copied.startswith(prefix)):
+            raise AwsError("AccessDenied", "Access Denied", 403)
 
     def _signature_problem(self, request: HTTPServerRequest) -> str | None:
         signature = Signature.read(request)

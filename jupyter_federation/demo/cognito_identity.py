@@ -78,10 +78,14 @@ class CognitoIdentity:
             if not any(wanted in given.get("cognito:roles", ()) for given in claims.values()):
                 raise _not_authorized(f"Access to Role '{wanted}' is forbidden.")
             role = self.account.roles.get(wanted)
-        if role is None:
+        known = {name: value for given in claims.values() for name, value in given.items()}
+        tags = {tag: str(known[claim]) for tag, claim in pool.principal_tags.items() if claim in known}
+        if role is None or not role.trusts_tags(tags):
             message = "Invalid identity pool configuration. Check assigned IAM roles for this pool."
             raise AwsError("InvalidIdentityPoolConfigurationException", message)
-        key = self.account.mint(role.session_arn("CognitoIdentityCredentials"), identity_id=identity.id)
+        key = self.account.mint(
+            role.session_arn("CognitoIdentityCredentials"), identity_id=identity.id, objects=role.objects_of(tags)
+        )
         return {
             "IdentityId": identity.id,
             "Credentials": {

@@ -27,6 +27,8 @@ _SAYS = {
     ),
     "audience": ("InvalidIdentityToken", "Incorrect token audience"),
 }
+_TAGS = "https://aws.amazon.com/tags"
+_TAG_VALUE = r"""[^!"#$%&'()*,;<>?[\\\]^`{|}~]*"""  # letters of all languages, digits, spaces and _.:/=+-@
 _CHAINED = timedelta(hours=1)  # a role assumed by a role, whatever its own maximum
 
 
@@ -49,16 +51,19 @@ class Sts:
             login = self.account.opaque_logins.get((provider_id, token))
             if login is None or (login.expires_at is not None and login.expires_at <= self.account.now()):
                 raise AwsError("InvalidIdentityToken", "The web identity token is not valid")
-            provider, subject, audience = provider_id, login.subject, ""
+            provider, subject, audience, tags = provider_id, login.subject, "", {}
         else:
             provider, claims = self._verify(token)
-            subject, audience = claims["sub"], claims.get("azp") or claims["aud"]
+            subject, audience, tags = claims["sub"], claims.get("azp") or claims["aud"], _session_tags(claims)
         role = self.account.roles.get(given.get("RoleArn", ""))
         trusted = role.trusts.get(provider) if role else None
         if role is None or trusted is None or (trusted and audience not in trusted):
             raise AwsError("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", 403)
+        if not role.trusts_tags(tags):
+            what = "AssumeRoleWithWebIdentity" if role.tags_sessions else "TagSession"
+            raise AwsError("AccessDenied", f"Not authorized to perform sts:{what}", 403)
         return {
-            **self._session(role, given),
+            **self._session(role, given, tags),
             "SubjectFromWebIdentityToken": subject,
             "Audience": audience,
             "Provider": f"arn:aws:iam::{ACCOUNT_ID}:oidc-provider/{provider}",
@@ -83,13 +88,15 @@ class Sts:
         if role is None or not {"*", caller, _role_arn(caller)} & set(role.principals):
             message = f"User: {caller} is not authorized to perform: sts:AssumeRole on resource: {wanted}"
             raise AwsError("AccessDenied", message, 403)
-        return self._session(role, call.parameters, chained=_is_session(caller))
+        return self._session(role, call.parameters, {}, chained=_is_session(caller))
 
     def _get_caller_identity(self, call: Call) -> Mapping[str, Any]:
         principal = call.principal or ""
         return {"Arn": principal, "UserId": _user_id(principal), "Account": ACCOUNT_ID}
 
-    def _session(self, role: Role, given: Mapping[str, Any], *, chained: bool = False) -> Mapping[str, Any]:
+    def _session(
+        self, role: Role, given: Mapping[str, Any], tags: Mapping[str, str], *, chained: bool = False
+    ) -> Mapping[str, Any]:
         """Keys for ``role``, once session name, duration and policy are in order."""
         name = given.get("RoleSessionName", "")
         constrain("roleSessionName", name, r"[\w+=,.@-]*", at_least=2, at_most=64)
@@ -110,7 +117,7 @@ class Sts:
             json.loads(given.get("Policy", "{}"))
         except ValueError:
             raise AwsError("MalformedPolicyDocument", "This policy contains invalid Json") from None
-        key = self.account.mint(role.session_arn(name), lifetime=lifetime)
+        key = self.account.mint(role.session_arn(name), lifetime=lifetime, objects=role.objects_of(tags))
         return {
             "Credentials": {
                 "AccessKeyId": key.access_key_id,
@@ -121,6 +128,22 @@ class Sts:
             "AssumedRoleUser": {"Arn": key.principal, "AssumedRoleId": _user_id(key.principal)},
             "PackedPolicySize": len(given.get("Policy", "")) * 100 // 2048,
         }
+
+
+def _session_tags(claims: Mapping[str, Any]) -> dict[str, str]:
+    """The session tags of a verified token: in one claim, or in one for each where a provider makes no objects."""
+    flat = f"{_TAGS}/principal_tags/"
+    try:
+        nested = dict(claims.get(_TAGS, {}).get("principal_tags", {}))
+        tags = {name: value for name, (value,) in nested.items()}
+        tags |= {name.removeprefix(flat): value for name, value in claims.items() if name.startswith(flat)}
+        "".join(tags.values())  # texts, all of them
+        for name, value in tags.items():
+            constrain("tags.key", name, at_least=1, at_most=128)
+            constrain("tags.value", value, _TAG_VALUE, at_most=256)
+    except (AttributeError, TypeError, ValueError):
+        raise AwsError("InvalidIdentityToken", "The session tags of the token are not valid") from None
+    return tags
 
 
 def _is_session(principal: str) -> bool:

@@ -75,6 +75,7 @@ class JupyterHubSource(TokenSource):
         self._lock = threading.Lock()  # over the replacement of what was received, a few instructions
         self._received: _Received | None = None
         self._ended = False  # the hub says so, of the login that the token is from
+        self._kept = False  # by jupyter_federation.hub, which refuses nobody for an outage of the provider's
 
     @property
     def renew_at(self) -> datetime | None:
@@ -135,11 +136,11 @@ class JupyterHubSource(TokenSource):
 
     def _ask(self) -> IdToken:
         auth_state = self._auth_state()
+        self._kept = NOTE in auth_state
         note = auth_state.get(NOTE)
         problem = note.get("problem") if isinstance(note, dict) else None
         ended = problem == "login-ended"
-        with self._lock:
-            self._ended = ended and self._received is not None
+        self._note_end(ended=ended)
         if ended:
             raise LoginRequiredError(
                 "Your login to the hub has ended: its identity provider does not renew it any longer.",
@@ -160,6 +161,10 @@ class JupyterHubSource(TokenSource):
         with self._lock:
             self._received = _Received(token=token, at=now)
         return token
+
+    def _note_end(self, *, ended: bool) -> None:
+        with self._lock:
+            self._ended = ended and self._received is not None
 
     def _auth_state(self) -> Mapping[str, Any]:
         """What the hub keeps of the user's login; full of secrets."""
@@ -209,7 +214,10 @@ class JupyterHubSource(TokenSource):
                 raise _failure(error, url) from None  # the error holds the request, and that the hub's token
         if status == HTTPStatus.OK and isinstance(answer, dict):
             return answer
-        raise _refusal(status, answer)
+        refusal = _refusal(status, answer, kept=self._kept)
+        if isinstance(refusal, LoginRequiredError):
+            self._note_end(ended=True)
+        raise refusal
 
     def _certificates(self) -> dict[str, Any]:
         """What the hub is trusted by, and what shows it who asks (JupyterHub's ``internal_ssl``)."""
@@ -294,8 +302,8 @@ def _failure(error: OSError | ValueError, url: str) -> FederationError:
     )
 
 
-def _refusal(status: int, answer: object) -> FederationError:
-    """An answer that is none."""
+def _refusal(status: int, answer: object, *, kept: bool) -> FederationError:
+    """An answer that is none; ``kept``: by a hub whose administrator has called `jupyter_federation.hub.configure`."""
     said = answer.get("message") if isinstance(answer, dict) else None
     if status == HTTPStatus.NOT_FOUND:
         return LoginRequiredError("The hub knows no user of your name.", fix=_LOG_IN_AGAIN, finding="hub-user-unknown")
@@ -311,6 +319,11 @@ def _refusal(status: int, answer: object) -> FederationError:
             fix="Ask the hub's administrator for it; then stop your server and start it again.",
             administrator=f"a role that replaces `server` or `user` lost its scopes: {_CONFIGURE}",
             finding="hub-scope-missing",
+        )
+    if kept:  # up to JupyterHub 6.0, and with auth_refresh_strict, a login that has ended cannot be read any longer
+        return LoginRequiredError(
+            "Your login to the hub has ended, or the hub has forgotten your server.",
+            fix=f"{_LOG_IN_AGAIN} If it stays, stop your server there and start it again.",
         )
     return SourceUnavailableError(
         "The hub takes your server for a stranger's: your login there has ended, its identity provider is down, or the "

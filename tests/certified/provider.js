@@ -11,6 +11,7 @@ import { Provider } from "oidc-provider";
 const settings = JSON.parse(process.argv[2]);
 const day = 86_400;
 const tags = "https://aws.amazon.com/tags"; // AWS: session tags from a claim of the ID token
+const loopback = /^http:\/\/(127\.0\.0\.1|localhost)([:/]|$)/; // these a native client may have, at any port
 console.info = console.error; // notices are no issuer
 
 function configuration() {
@@ -21,7 +22,7 @@ function configuration() {
     clients: [
       {
         client_id: settings.client_id,
-        application_type: "native",
+        application_type: settings.redirect_uris.every((uri) => loopback.test(uri)) ? "native" : "web",
         ...(web
           ? { token_endpoint_auth_method: "client_secret_post", client_secret: settings.client_secret }
           : { token_endpoint_auth_method: "none" }), // public: PKCE is required
@@ -34,7 +35,7 @@ function configuration() {
     cookies: { keys: [randomBytes(32).toString("hex")] },
     scopes: ["openid", "offline_access", "profile", "email"],
     claims: {
-      openid: ["sub", ...(entra ? ["tid", "oid", "preferred_username"] : []), ...(web ? [tags] : [])],
+      openid: ["sub", ...(entra ? ["tid", "oid", "preferred_username"] : []), ...(web ? [tags, "hd", "idp"] : [])],
       email: ["email"],
       profile: ["name"],
     },
@@ -49,6 +50,8 @@ function configuration() {
         oid: "00000000-0000-0000-66f3-3332eca7ea81",
         preferred_username: `${id}@example.org`,
         [tags]: { principal_tags: { person: [id] } },
+        hd: "example.org", // Google: the organisation
+        idp: "https://idp.example.org/shibboleth", // CILogon: where the person signed in
       }),
     }),
     ...(web ? { rotateRefreshToken: true } : {}),

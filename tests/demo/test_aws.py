@@ -374,6 +374,128 @@ def test_keys_that_cannot_be_fetched_are_the_providers_fault(aws, assume, sts, p
     assert sts.assume_role_with_web_identity(**assume())["Credentials"]
 
 
+# Session tags, and what a role gives by them.
+
+TAGS = "https://aws.amazon.com/tags"
+
+
+@pytest.fixture
+def assume_with(assume, provider, sts):
+    """``assume_with(claims=…)``: ada's token with these claims becomes a session; the answer."""
+
+    def assume_with(claims):
+        return sts.assume_role_with_web_identity(**assume(WebIdentityToken=provider.id_token("ada", **claims)))
+
+    return assume_with
+
+
+@pytest.fixture
+def own_prefix(role, client, aws):
+    """The role gives each person a prefix of one bucket; both prefixes hold a note."""
+    role.tags_sessions, role.needs_tag, role.objects = True, "person", "shelf/${aws:PrincipalTag/person}/"
+    s3 = client("s3", aws.mint())
+    s3.create_bucket(Bucket="shelf", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+    for person in ("ada", "grace"):
+        s3.put_object(Bucket="shelf", Key=f"{person}/note", Body=person.encode())
+    return "shelf"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {TAGS: {"principal_tags": {"person": ["ada"], "team": ["birds"]}, "transitive_tag_keys": ["person"]}},
+        {f"{TAGS}/principal_tags/person": "ada"},
+    ],
+    ids=["one claim", "a claim for each"],
+)
+def test_a_session_tag_opens_one_prefix(aws, assume_with, client, own_prefix, claims):
+    """Read, written and listed there; everywhere else, and in every other service, AccessDenied."""
+    key = aws.keys[assume_with(claims)["Credentials"]["AccessKeyId"]]
+    s3 = client("s3", key)
+    own, other = {"Bucket": own_prefix, "Key": "ada/note"}, {"Bucket": own_prefix, "Key": "grace/note"}
+    s3.put_object(**own, Body=b"mine")
+    s3.copy_object(Bucket=own_prefix, Key="ada/copy", CopySource=own)
+    assert b"mine" == s3.get_object(Bucket=own_prefix, Key="ada/copy")["Body"].read()
+    listed = s3.list_objects_v2(Bucket=own_prefix, Prefix="ada/")["Contents"]
+    assert ["ada/copy", "ada/note"] == [each["Key"] for each in listed]
+    refused = [
+        refusal(s3.get_object, **other),
+        refusal(s3.get_object, Bucket=own_prefix, Key="ada"),
+        refusal(s3.put_object, **other, Body=b""),
+        refusal(s3.delete_object, **other),
+        refusal(s3.copy_object, Bucket=own_prefix, Key="ada/copy", CopySource=other),
+        refusal(s3.delete_objects, Bucket=own_prefix, Delete={"Objects": [{"Key": "grace/note"}]}),
+        refusal(s3.list_objects_v2, Bucket=own_prefix),
+        refusal(s3.list_objects_v2, Bucket=own_prefix, Prefix="grace/"),
+        refusal(s3.get_bucket_acl, Bucket=own_prefix),
+        refusal(s3.list_buckets),
+        refusal(s3.create_bucket, Bucket="ada"),
+        refusal(client("dynamodb", key).list_tables),
+    ]
+    assert {"AccessDenied", "AccessDeniedException"} >= {code for code, _ in refused}
+    assert "NoSuchKey" == refusal(s3.get_object, Bucket=own_prefix, Key="ada/../grace/note")[0]
+
+
+def test_no_tag_opens_nothing(aws, assume_with, client, role, own_prefix):
+    """Where the role insists on it, no session; where it does not, a variable without a value fits nothing."""
+    message = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
+    for claims in ({}, {TAGS: {"principal_tags": {"person": [""]}}}):
+        assert ("AccessDenied", message) == refusal(assume_with, claims=claims)
+    role.needs_tag = None
+    s3 = client("s3", aws.keys[assume_with({})["Credentials"]["AccessKeyId"]])
+    assert "AccessDenied" == refusal(s3.get_object, Bucket=own_prefix, Key="ada/note")[0]
+    assert "AccessDenied" == refusal(s3.list_objects_v2, Bucket=own_prefix, Prefix="")[0]
+
+
+@pytest.mark.parametrize(
+    ("claims", "code"),
+    [
+        ({TAGS: {"principal_tags": {"person": "ada"}}}, "InvalidIdentityToken"),
+        ({TAGS: {"principal_tags": {"person": ["ada", "grace"]}}}, "InvalidIdentityToken"),
+        ({TAGS: {"principal_tags": {"person": [7]}}}, "InvalidIdentityToken"),
+        ({TAGS: ["person"]}, "InvalidIdentityToken"),
+        ({TAGS: {"principal_tags": {"person": ["*"]}}}, "ValidationError"),
+        ({TAGS: {"principal_tags": {"person": ["auth0|ada"]}}}, "ValidationError"),
+        ({TAGS: {"principal_tags": {"person": ["a" * 257]}}}, "ValidationError"),
+    ],
+)
+def test_session_tags_have_a_form(assume_with, own_prefix, claims, code):
+    """A list of one text for each tag, of letters, digits and a few signs, of 256 characters at most."""
+    assert code == refusal(assume_with, claims=claims)[0]
+
+
+def test_a_role_that_trusts_no_tags_refuses_them(assume_with):
+    """Without sts:TagSession in its trust policy."""
+    refused = refusal(assume_with, claims={TAGS: {"principal_tags": {"person": ["ada"]}}})
+    assert ("AccessDenied", "Not authorized to perform sts:TagSession") == refused
+
+
+def test_a_forged_tag_is_no_tag(provider, assume, sts, own_prefix):
+    """It is read in a token whose signature has been verified."""
+    token = provider.forged_id_token("ada", **{TAGS: {"principal_tags": {"person": ["grace"]}}})
+    assert "InvalidIdentityToken" == refusal(sts.assume_role_with_web_identity, **assume(WebIdentityToken=token))[0]
+
+
+@pytest.fixture
+def enter_pool(pool, cognito, provider):
+    """The parameters of GetCredentialsForIdentity for ada."""
+    logins = {pool.providers[0]: provider.id_token("ada", sub="ada")}
+    return {"IdentityId": cognito.get_id(IdentityPoolId=pool.id, Logins=logins)["IdentityId"], "Logins": logins}
+
+
+def test_an_identity_pool_makes_tags_of_claims(aws, pool, cognito, client, enter_pool):
+    """As it is told, for providers that know nothing of AWS; its role has to trust them."""
+    pool.principal_tags = {"person": "sub"}
+    refused = refusal(cognito.get_credentials_for_identity, **enter_pool)
+    assert "InvalidIdentityPoolConfigurationException" == refused[0]
+    role = pool.authenticated_role
+    role.tags_sessions, role.needs_tag, role.objects = True, "person", "shelf/${aws:PrincipalTag/person}/"
+    answer = cognito.get_credentials_for_identity(**enter_pool)
+    s3 = client("s3", aws.keys[answer["Credentials"]["AccessKeyId"]])
+    assert "NoSuchBucket" == refusal(s3.get_object, Bucket="shelf", Key="ada/note")[0]
+    assert "AccessDenied" == refusal(s3.get_object, Bucket="shelf", Key="grace/note")[0]
+
+
 def test_a_role_can_be_assumed_from_a_role_for_an_hour(aws, client):
     """Where it trusts the first role; chaining has AWS's own limit."""
     first, second = Role(name="First"), Role(name="Second", longest_session=timedelta(hours=12))

@@ -10,21 +10,26 @@ import os
 import random
 import signal
 import sys
+import tempfile
 import threading
 import time
+from pathlib import Path
 
 import boto3
 import botocore.credentials
 from botocore.signers import RequestSigner
+from container_client import Client
 
 from jupyter_federation import refresher as background
 from jupyter_federation.config import Configuration
+from jupyter_federation.delivery.container_protocol import TOKEN_FILE, URI
 from jupyter_federation.errors import FederationError, SessionClearedError
 from jupyter_federation.federation import Federation
 from jupyter_federation.profile import Profile
 from jupyter_federation.sources.variable import VariableSource
 
 OWN = {"AWS_ACCESS_KEY_ID": "AKIAOWN", "AWS_SECRET_ACCESS_KEY": "own", "AWS_PROFILE": "own"}
+LENT = (URI, TOKEN_FILE)
 
 
 class Nobody:
@@ -98,7 +103,21 @@ class Kernel:
                 pass
             else:
                 raise AssertionError("signed out, and the live credentials still sign")
+        self.check_endpoint(signed_in=signed_in, asking=asking)
         assert not self.raised, self.raised
+
+    def check_endpoint(self, *, signed_in, asking):
+        """Port, thread, files and environment, all or none of them."""
+        threads = sum(each.name == "jupyter-federation-endpoint" for each in threading.enumerate())
+        files = sorted(each.name for each in Path(tempfile.gettempdir()).rglob("*") if each.is_file())
+        lent = [name for name in LENT if name in os.environ]
+        if not signed_in:
+            assert (0, [], []) == (threads, files, lent), "signed out, and of the endpoint something is left"
+            return
+        assert (1, ["token"], list(LENT)) == (threads, files, lent), "signed in, and the endpoint is not whole"
+        client = Client.of_the_environment()
+        if asking:
+            assert 200 == client.ask().status
 
 
 def timed(work):

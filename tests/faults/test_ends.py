@@ -1,5 +1,6 @@
 """However a kernel ends, nothing of it works on, nothing hangs and nothing is written to stderr."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -8,7 +9,10 @@ import time
 from pathlib import Path
 
 import pytest
+from container_client import Client
 from faults.test_interrupts import kernel, said_by
+
+from jupyter_federation.delivery.container_protocol import TOKEN_FILE, URI
 
 __all__ = ["kernel"]
 
@@ -17,23 +21,37 @@ def files_below(*directories):
     return {path for each in directories for path in Path(each).rglob("*") if path.is_file()}
 
 
+def listening(process):
+    """The addresses on which ``process`` listens, in the kernel's writing."""
+    fds = []
+    for fd in Path(f"/proc/{process}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            fds.append(str(fd.readlink()))
+    inodes = {fd.removeprefix("socket:[").rstrip("]") for fd in fds if fd.startswith("socket:")}
+    rows = [line.split() for line in Path(f"/proc/{process}/net/tcp").read_text().splitlines()[1:]]
+    return [row[1] for row in rows if row[9] in inodes and row[3] == "0A"]
+
+
 @pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="no /proc to look into")
-def test_a_killed_kernel_leaves_neither_file_nor_port(kernel, isolated_home, tmp_path, monkeypatch):
-    """kill -9: no file was written, and nothing listens or ever did."""
-    temporary = tmp_path / "tmp"
-    temporary.mkdir()
-    monkeypatch.setenv("TMPDIR", str(temporary))
+def test_a_killed_kernel_leaves_nothing_that_opens_anything(kernel, isolated_home, tmp_path):
+    """kill -9: of what it wrote, the endpoint's token alone is left, which nobody takes: nothing listens."""
     process = kernel("wait_to_be_killed")
-    assert "signed in\n" == process.stdout.readline()
-    fds = [fd.readlink() for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
-    inodes = {str(fd).removeprefix("socket:[").rstrip("]") for fd in fds if str(fd).startswith("socket:")}
-    rows = [line.split() for line in Path(f"/proc/{process.pid}/net/tcp").read_text().splitlines()[1:]]
-    assert [] == [row[1] for row in rows if row[9] in inodes and row[3] == "0A"], "something listens"
-    assert [] == [fd for fd in fds if fd.is_file() and os.access(fd, os.W_OK) and "/dev/" not in str(fd)]
-    process.kill()
-    process.communicate()
+    try:
+        assert "signed in\n" == process.stdout.readline()
+        fds = [fd.readlink() for fd in Path(f"/proc/{process.pid}/fd").iterdir()]
+        assert [] == [fd for fd in fds if fd.is_file() and os.access(fd, os.W_OK) and "/dev/" not in str(fd)]
+        [address] = listening(process.pid)
+        assert "0100007F" == address.partition(":")[0], "it listens elsewhere than on 127.0.0.1"
+        [token_file] = files_below(isolated_home, tmp_path / "tmp")
+        client = Client({URI: f"http://127.0.0.1:{int(address.partition(':')[2], 16)}/", TOKEN_FILE: str(token_file)})
+        assert 200 == client.ask().status
+    finally:
+        process.kill()
+        process.communicate()
     assert -signal.SIGKILL == process.returncode
-    assert set() == files_below(isolated_home, temporary)
+    assert {token_file} == files_below(isolated_home, tmp_path / "tmp")
+    with pytest.raises(ConnectionRefusedError):
+        client.ask()
 
 
 @pytest.mark.parametrize(("then", "code"), [("end", 0), ("exit in a cell", 3)])
@@ -57,12 +75,8 @@ def test_at_the_limit_of_threads_nothing_is_lost(kernel):
     assert ("none", False) == (credentials, unchanged)
 
 
-def test_loopback_is_free_of_ours():
-    """A control for the above: the way in which it looks for listening sockets finds one."""
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        listening.listen()
-        inode = str(os.fstat(listening.fileno()).st_ino)
-        if Path("/proc/self/net/tcp").exists():
-            rows = [line.split() for line in Path("/proc/self/net/tcp").read_text().splitlines()[1:]]
-            assert 1 == sum(row[9] == inode and row[3] == "0A" for row in rows)
+@pytest.mark.skipif(not Path("/proc/self/net/tcp").exists(), reason="no /proc to look into")
+def test_what_listens_is_found():
+    """A control for the above."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        assert f"0100007F:{server.getsockname()[1]:04X}" in listening(os.getpid())

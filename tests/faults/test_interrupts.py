@@ -18,9 +18,13 @@ KERNEL = Path(__file__).with_name("kernel.py")
 
 
 @pytest.fixture
-def kernel(aws_environment, pool, role, provider, monkeypatch):
-    """``kernel(task, **environment)`` starts ``kernel.py`` against the embedded AWS."""
+def kernel(aws_environment, pool, role, provider, tmp_path, monkeypatch):  # noqa: PLR0917
+    """``kernel(task, **environment)`` starts ``kernel.py`` against the embedded AWS, with a TMPDIR of its own."""
+    temporary = tmp_path / "tmp"
+    temporary.mkdir()
     for name, value in {
+        "TMPDIR": str(temporary),
+        "PYTHONPATH": str(KERNEL.parents[1]),
         "POOL": pool.id,
         "ROLE": role.arn,
         "TOKEN_A": provider.id_token("ada"),

@@ -7,10 +7,10 @@ import shutil
 
 import pytest
 from certified_provider import CertifiedProvider
-from hubs import CLIENT_ID, CLIENT_SECRET, Hub, PrefixedAws
+from hubs import CLIENT_ID, CLIENT_SECRET, Hub
 from servers import PACKAGE
 
-from jupyter_federation.demo.aws import Role
+from jupyter_federation.demo.aws import EmbeddedAws
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +51,9 @@ def kit(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def prefixed_aws():
-    """An AWS whose role gives each person a prefix of one bucket; ``environment`` leads botocore there."""
-    with PrefixedAws() as aws:
-        aws.role = Role(name="Researcher")
+def hub_aws():
+    """The embedded AWS; ``environment`` leads botocore there."""
+    with EmbeddedAws() as aws:
         aws.environment = {
             "AWS_ENDPOINT_URL": aws.url,
             "AWS_DEFAULT_REGION": "eu-west-1",

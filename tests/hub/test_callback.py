@@ -14,6 +14,7 @@ import pytest
 import requests
 from hubs import trust
 
+from jupyter_federation.demo.aws import Role
 from jupyter_federation.hub import CALLBACK
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
@@ -45,16 +46,16 @@ def provider(provider_of):
 
 
 @pytest.fixture(scope="module")
-def hub(hub_of, provider, prefixed_aws):
+def hub(hub_of, provider, hub_aws):
     """With a profile that signs in at the provider."""
-    hub = hub_of(provider, extra=DUMMY, environment=prefixed_aws.environment)
-    trust(prefixed_aws, provider, client_id="notebook")
+    hub = hub_of(provider, extra=DUMMY, environment=hub_aws.environment)
+    role = trust(hub_aws, provider, Role(name="Researcher"), client_id="notebook")
     profile = {
         "source": "oidc",
         "issuer": provider.issuer,
         "client_id": "notebook",
         "ca_bundle": str(provider.certificates.ca),
-        "role_arn": prefixed_aws.role.arn,
+        "role_arn": role.arn,
         "region": "eu-west-1",
     }
     section = {"Federation": {"default_profile": "research", "profiles": {"research": profile}}}

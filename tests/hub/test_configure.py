@@ -8,9 +8,11 @@ import json
 import os
 import time
 from types import SimpleNamespace
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 import pytest
+from certified_provider import FormBrowser
+from hubs import CLIENT_ID, CLIENT_SECRET
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import CryptKeeper, decrypt
 from jupyterhub.roles import get_default_roles
@@ -23,7 +25,9 @@ from tornado.httpclient import HTTPClientError
 from traitlets.config import Config
 
 from jupyter_federation.hub import CALLBACK, NOTE, SCOPE, SEALED, configure, route_sign_ins
+from jupyter_federation.redaction import Secret
 from jupyter_federation.server import extension as server
+from jupyter_federation.tokens import IdToken
 
 CULLER = {"name": "jupyterhub-idle-culler", "scopes": ["list:users", "delete:servers"], "services": ["culler"]}
 DEFAULTS = {role["name"]: role["scopes"] for role in get_default_roles()}
@@ -33,7 +37,7 @@ DEFAULTS = {role["name"]: role["scopes"] for role in get_default_roles()}
 def version(request, monkeypatch):
     """Before JupyterHub 6 there was no `extra_user_scopes`."""
     if request.param == "JupyterHub 5":
-        monkeypatch.delattr(JupyterHub, "extra_user_scopes")
+        monkeypatch.delattr(JupyterHub, "extra_user_scopes", raising=False)
     return request.param
 
 
@@ -174,7 +178,7 @@ class User:
 IDP = "https://idp.example.org/shibboleth"
 KINDS = {
     "Generic, Okta, Keycloak": (GenericOAuthenticator, {"username_claim": "sub"}),
-    "AzureAd": (AzureAdOAuthenticator, {"tenant_id": "contoso"}),
+    "AzureAd": (AzureAdOAuthenticator, {"tenant_id": "contoso", "username_claim": "sub"}),
     "Google": (GoogleOAuthenticator, {}),
     "Auth0": (Auth0OAuthenticator, {"auth0_domain": "example.auth0.com"}),
     "CILogon": (
@@ -392,3 +396,92 @@ def test_a_sign_in_comes_straight_back_to_a_server_that_runs(path, servers, own,
 def test_the_callback_is_the_server_s_page():
     """hub.py stands alone, so it has the path of its own."""
     assert server.CALLBACK == CALLBACK
+
+
+# From the login on, at a certified provider over real sockets.
+
+ID_TOKEN_SECONDS = 4
+REDIRECT = "http://127.0.0.1/hub/oauth_callback"
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def flavour(request, provider_of):
+    """The kind of login, and a provider for it: AzureAd's is dressed as Entra."""
+    dress = {"tenant": "contoso"} if request.param == "AzureAd" else {}
+    provider = provider_of(id_token_seconds=ID_TOKEN_SECONDS, redirect_uris=(REDIRECT,), **dress)
+    return SimpleNamespace(name=request.param, provider=provider)
+
+
+@pytest.fixture
+def authenticator(flavour):
+    """An instance of the class, as the hub makes it of its configuration."""
+    cls, settings = KINDS[flavour.name]
+    provider = flavour.provider
+    c = Config()
+    c[cls.__name__].update(settings)
+    c.OAuthenticator.update(
+        {
+            "client_id": CLIENT_ID,
+            "client_secret": CLIENT_SECRET,
+            "oauth_callback_url": REDIRECT,
+            "token_url": f"{provider.issuer}/token",
+            "userdata_url": f"{provider.issuer}/me",
+            "allow_all": True,
+            "enable_pkce": False,  # its verifier would stand in a browser's cookie
+            "http_request_kwargs": {"ca_certs": str(provider.certificates.ca)},
+        }
+    )
+    configure(c)
+    return cls(config=c)
+
+
+@pytest.fixture
+def code(flavour):
+    """What ada's browser brings back to the hub."""
+    asked = {
+        "client_id": CLIENT_ID,
+        "response_type": "code",
+        "redirect_uri": REDIRECT,
+        "scope": "openid profile email offline_access",
+    }
+    if flavour.name != "AzureAd":
+        asked["prompt"] = "consent"  # OpenID Connect wants it for offline_access, Entra does not
+    provider = flavour.provider
+    redirect = FormBrowser(provider.certificates.ca)(f"{provider.issuer}/auth?{urlencode(asked)}")
+    return parse_qs(urlsplit(redirect).query)["code"][0]
+
+
+@pytest.mark.slow
+def test_from_the_login_to_the_second_id_token(flavour, authenticator, code):
+    """The name is the class's; the refresh token is sealed from the first; six requests at half of the ID token's life
+    renew it once, and the grant is still good for a third."""
+    provider = flavour.provider
+    provider.forget()
+
+    async def live():
+        handler = SimpleNamespace(get_argument=lambda _name: code)
+        model = await authenticator.get_authenticated_user(handler, None)
+        user = User(model["auth_state"])
+        user.name = model["name"]
+        seen = [user.auth_state]
+        for _ in range(2):
+            await asyncio.sleep(token_of(seen[-1]).expires_at.timestamp() - time.time() - ID_TOKEN_SECONDS / 2 + 0.1)
+            answers = await asyncio.gather(*(authenticator.refresh_user(user) for _ in range(6)))
+            assert False not in answers
+            seen.append(user.auth_state)
+        return user.name, seen
+
+    name, states = asyncio.run(live())
+    assert ("ada@example.org" if flavour.name in {"Auth0", "Google"} else "ada") == name
+    assert ("ada", (CLIENT_ID,)) == (token_of(states[-1]).subject, token_of(states[-1]).audience)
+    assert 3 == len({state["id_token"] for state in states})
+    assert 2 == len(provider.answered("token", grant_type="refresh_token"))
+    assert [] == provider.answered("token", 400)
+    given = [answered.answer["refresh_token"] for answered in provider.answered("token")]
+    assert 3 == len(set(given))
+    assert not [token for token in given for state in states if token in json.dumps(state)]
+    assert all(state[NOTE][SEALED] for state in states)
+
+
+def token_of(auth_state):
+    return IdToken.parse(Secret(auth_state["id_token"]))

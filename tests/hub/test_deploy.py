@@ -10,16 +10,22 @@ from pathlib import Path
 
 import pytest
 import yaml
+from aws_command_line import operations_in
+from hubs import resources, trust_statement
 from IPython.core.application import SYSTEM_CONFIG_DIRS
 from oauthenticator.generic import GenericOAuthenticator
 from servers import PACKAGE
 from traitlets.config import Config, PyFileConfigLoader
 
 from jupyter_federation import config
-from jupyter_federation.hub import configure
 
 DOCS = PACKAGE.parent / "docs"
 DEPLOY = DOCS / "deploy"
+CULLER = {  # the chart's own role, as it begins
+    "name": "jupyterhub-idle-culler",
+    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"],
+    "services": ["jupyterhub-idle-culler"],
+}
 TEMPLATES = ("sts.yaml", "identity-pool.yaml")
 
 
@@ -33,19 +39,11 @@ def test_the_templates_are_clean():
     assert (0, "") == (answer.returncode, answer.stdout)
 
 
-class Loader(yaml.SafeLoader):
-    """CloudFormation's short forms, each as its argument."""
-
-
-Loader.add_multi_constructor("!", lambda loader, _, node: loader.construct_scalar(node))
-
-
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_each_trust_policy_names_its_audience(name):
     """And a session without the tag gets no role; the prefix is the tag's."""
-    role = yaml.load((DEPLOY / name).read_text(), Loader)["Resources"]["Researcher"]["Properties"]
-    trust = role["AssumeRolePolicyDocument"]
-    (statement,) = (json.loads(trust) if isinstance(trust, str) else trust)["Statement"]
+    role = resources(name)["Researcher"]
+    statement = trust_statement(role)
     (audience,) = statement["Condition"]["StringEquals"].items()
     assert audience in {("${Issuer}:aud", "${ClientId}"), ("cognito-identity.amazonaws.com:aud", "Pool")}
     assert {"aws:RequestTag/person": "?*"} == statement["Condition"]["StringLike"]
@@ -61,16 +59,18 @@ def test_the_values_are_what_the_chart_reads(tmp_path):
     assert len(text.splitlines()) <= 25
     values = yaml.safe_load(text)
     c = Config()
+    c.JupyterHub.load_roles.append(CULLER)
     for section, settings in values["hub"]["config"].items():  # as the chart's jupyterhub_config.py does it
         c[section].update(settings)
-    configure(c)
+    run_by_the_chart = r"/usr/local/etc/jupyterhub/jupyterhub_config\.d/\w+\.py"
+    assert re.fullmatch(run_by_the_chart, values["hub"]["extraFiles"]["federation"]["mountPath"])
+    exec(compile((PACKAGE / "hub.py").read_text(), "federation", "exec"), {"c": c})
+    assert CULLER == c.JupyterHub.load_roles[0]
     unknown = set(values["hub"]["config"]["GenericOAuthenticator"]) - set(GenericOAuthenticator.class_trait_names())
     assert set() == unknown
     authenticator = GenericOAuthenticator(config=c)
     assert authenticator.enable_auth_state
     assert "openid" in authenticator.scope
-    run_by_the_chart = r"/usr/local/etc/jupyterhub/jupyterhub_config\.d/\w+\.py"
-    assert re.fullmatch(run_by_the_chart, values["hub"]["extraFiles"]["federation"]["mountPath"])
     at_start = values["singleuser"]["extraFiles"]["at-start"]
     (tmp_path / "ipython_kernel_config.py").write_text(at_start["stringData"])
     assert str(Path(at_start["mountPath"]).parent) in SYSTEM_CONFIG_DIRS
@@ -78,6 +78,20 @@ def test_the_values_are_what_the_chart_reads(tmp_path):
     file = values["singleuser"]["extraFiles"]["federation"]
     (tmp_path / Path(file["mountPath"]).name).write_text(json.dumps(file["data"]))
     assert "jupyterhub" == config.load([tmp_path]).profile().source
+
+
+def test_the_page_s_command_for_a_pool_fits_the_api(tmp_path):
+    """And it does what the template does."""
+    page = (DOCS / "jupyterhub.md").read_text()
+    (block,) = (block for block in re.findall(r"```sh\n(.*?)```", page, re.DOTALL) if block.startswith("aws "))
+    ((operation, parameters),) = operations_in(block, tmp_path)
+    assert "SetPrincipalTagAttributeMap" == operation
+    tags = resources("identity-pool.yaml")["Tags"]
+    assert {name: tags[name] for name in ("UseDefaults", "PrincipalTags")} == {
+        name: parameters[name] for name in ("UseDefaults", "PrincipalTags")
+    }
+    assert "Provider.Arn" == tags["IdentityProviderName"]
+    assert parameters["IdentityProviderName"].startswith("arn:aws:iam::")
 
 
 def extensions_of(directory):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import shutil
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -13,31 +12,31 @@ from datetime import timedelta
 import boto3
 import pytest
 import requests
-from hubs import BUCKET, CLIENT_ID, CLIENT_SECRET, ship_profile, trust
-from servers import within
+from hubs import (
+    BUCKET,
+    FIRST,
+    REFRESH,
+    SAY,
+    SIGN_IN,
+    chromium,
+    log_in_with_chromium,
+    resources,
+    role_of,
+    run,
+    ship_profile,
+    trust,
+)
 
+from jupyter_federation.demo.aws import IdentityPool
+from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"]
 KERNELS = 6
 PEOPLE = ("ada", "grace")
 ID_TOKEN_SECONDS = 20
 
-# What a cell ends with; what is printed are signs of life.
-SAY = 'get_ipython().display_pub.publish({{"text/plain": str({})}})'
-SIGN_IN = f"status = %federate\n{SAY.format('status.sign_in')}"
-FIRST = f"%load_ext jupyter_federation\n{SIGN_IN}"
-REFRESH = f"""
-import jupyter_federation as jf
-try:
-    said = jf.refresh().sign_in
-except Exception as error:
-    said = f"{{type(error).__name__}}: {{error}}"
-{SAY.format("said")}
-"""
 WORK = f"""
 import time, boto3
 s3 = boto3.client("s3")
@@ -65,23 +64,27 @@ def provider(provider_of):
 
 
 @pytest.fixture(scope="module")
-def aws_of_all(prefixed_aws, provider):
+def aws_of_all(hub_aws):
     """It takes no token that has ended, and its keys live so short that kernels need new ID tokens all the time."""
-    prefixed_aws.clock_grace = timedelta(0)
-    prefixed_aws.lifetime = timedelta(seconds=8)
-    trust(prefixed_aws, provider)
-    s3 = boto3.client("s3", endpoint_url=prefixed_aws.url, region_name="eu-west-1", **prefixed_aws.mint().for_boto3)
+    hub_aws.clock_grace = timedelta(0)
+    hub_aws.lifetime = timedelta(seconds=8)
+    s3 = boto3.client("s3", endpoint_url=hub_aws.url, region_name="eu-west-1", **hub_aws.mint().for_boto3)
     s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
     for person in PEOPLE:
         s3.put_object(Bucket=BUCKET, Key=f"{person}/note", Body=person.encode())
-    return prefixed_aws
+    return hub_aws
 
 
 @pytest.fixture(scope="module")
 def hub(hub_of, provider, aws_of_all, kit):
-    """With the administrator's kit: hub.py, run as a configuration file, and one file with a profile."""
+    """With the administrator's kit: hub.py, run as a configuration file, one file with profiles, and both templates."""
     hub = hub_of(provider, extra=kit, environment=aws_of_all.environment)
-    ship_profile(hub, aws_of_all)
+    role = trust(aws_of_all, provider, role_of("sts.yaml"))
+    tags = resources("identity-pool.yaml")["Tags"]["PrincipalTags"]
+    by_pool = role_of("identity-pool.yaml")
+    pool = IdentityPool(providers=(provider.name,), authenticated_role=by_pool, principal_tags=tags)
+    aws_of_all.add(pool)
+    ship_profile(hub, role, pool={"identity_pool_id": pool.id})
     return hub
 
 
@@ -90,7 +93,8 @@ def kernels(hub):
     """Six of each person, who have logged in to the hub in a real Chromium, and nowhere else."""
     for person in PEOPLE:
         hub.home(person)
-        log_in_with_chromium(hub, person)
+        with chromium() as browser:
+            log_in_with_chromium(browser.new_page(ignore_https_errors=True), hub, person)
     with contextlib.ExitStack() as stack:
         started = {}
         for person in PEOPLE:
@@ -98,22 +102,6 @@ def kernels(hub):
             started[person] = [stack.enter_context(server.kernel()) for _ in range(KERNELS)]
         assert everywhere(started, lambda _: FIRST) == {person: ["ok"] * KERNELS for person in PEOPLE}
         yield started
-
-
-def log_in_with_chromium(hub, person):
-    """As somebody does it: the hub's login page, the provider's, and on to their server."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS) as browser:
-        page = browser.new_page(ignore_https_errors=True)
-        page.goto(hub.url)
-        page.get_by_role("button", name="Sign in with").click()
-        page.locator("[name=login]").fill(person)
-        page.locator("[name=password]").fill("any")
-        page.locator("[type=submit]").click()
-        page.locator("[type=submit]").click()  # consent
-        page.wait_for_url(f"{hub.url}/user/{person}/**", timeout=60_000)
 
 
 @pytest.fixture
@@ -132,11 +120,6 @@ def everywhere(kernels, code):
     with ThreadPoolExecutor(len(everyone)) as listeners:  # whom nobody listens to is hung up on after a while
         said = dict(zip(everyone, listeners.map(lambda kernel: kernel.shown(), everyone), strict=True))
     return {person: [said[kernel] for kernel in theirs] for person, theirs in kernels.items()}
-
-
-def run(kernel, code):
-    kernel.start(code)
-    return kernel.shown()
 
 
 def auth_state_of(hub, user):
@@ -170,6 +153,24 @@ def test_each_reads_only_their_own(kernels, aws_of_all, provider, logins, second
     assert set(PEOPLE) == set(names)
     exchanges = sum(call.operation == "AssumeRoleWithWebIdentity" for call in calls)
     assert exchanges >= len(PEOPLE) * KERNELS * seconds / 8
+
+
+def test_each_reads_only_their_own_by_the_pool(hub, kernels):
+    """The identity pool makes the tag of the claim `sub`, so the provider need not know of AWS."""
+    code = f"""
+import boto3
+%federate pool
+s3, said = boto3.client("s3"), []
+for person in {PEOPLE}:
+    try:
+        said.append(s3.get_object(Bucket="{BUCKET}", Key=f"{{person}}/note")["Body"].read().decode())
+    except s3.exceptions.ClientError as error:
+        said.append(error.response["Error"]["Code"])
+%federate research
+{SAY.format("said")}
+"""
+    assert "['ada', 'AccessDenied']" == run(kernels["ada"][0], code)
+    assert "['AccessDenied', 'grace']" == run(kernels["grace"][0], code)
 
 
 def test_six_kernels_at_the_moment_of_expiry(hub, kernels, provider, logins):
@@ -266,37 +267,6 @@ def test_signed_in_when_the_kernel_starts(hub, kernels, logins):
     assert 0 == logins()
 
 
-def test_whoever_logs_out_of_the_hub_and_of_the_provider(hub, kernels, provider, logins):
-    """Logging out of the hub leaves servers running, as JupyterHub has it; what the provider ends, the kernel says."""
-    kernel = kernels["ada"][0]
-    browser = hub.log_in("ada")
-    assert browser.get(f"{hub.url}/hub/logout").ok
-    assert "ok" == run(kernel, REFRESH)
-    for answered in provider.requests:
-        if answered.route == "token" and answered.status == 200:
-            revoke(provider, answered.answer["refresh_token"])
-    sign_in = []
-
-    def has_ended():
-        sign_in.append(run(kernel, REFRESH))
-        return sign_in[-1].startswith("LoginRequiredError")
-
-    within(ID_TOKEN_SECONDS, has_ended, lambda: str(sign_in))
-    assert "Your login to the hub has ended: its identity provider does not renew it any longer. Log in" in sign_in[-1]
-    status = f"import jupyter_federation as jf\n{SAY.format('jf.status().sign_in')}"
-    assert "needs_you" == run(kernel, status)
-    hub.log_in("ada")
-    assert "ok" == run(kernel, SIGN_IN)
-    assert 2 == logins()
-
-
-def revoke(provider, token):
-    form = {"token": token, "client_id": CLIENT_ID, "client_secret": CLIENT_SECRET}
-    assert requests.post(
-        f"{provider.issuer}/token/revocation", data=form, verify=str(provider.certificates.ca), timeout=10
-    ).ok
-
-
 def test_no_role_and_no_scope_is_dropped(hub, kernels):
     """Those that Zero to JupyterHub's configuration begins with, and JupyterHub's own, are there with all they had."""
     import sqlite3
@@ -310,23 +280,69 @@ def test_no_role_and_no_scope_is_dropped(hub, kernels):
     assert not any("auth_state" in scope for name in ("token", "admin", "tests") for scope in roles[name])
 
 
-def test_one_user_reads_no_other_s_token(hub, kernels):
-    """By the hub's own API, with what a server holds, and with whatever else its user may ask for."""
-    code = f"""
-import os, requests
-def ask(path, token=os.environ["JUPYTERHUB_API_TOKEN"]):
-    answer = requests.get(os.environ["JUPYTERHUB_API_URL"] + path, headers={{"Authorization": f"token {{token}}"}})
-    return answer.status_code, sorted(answer.json()) if answer.ok and isinstance(answer.json(), dict) else None
-said = [ask("/users/ada"), ask("/users/grace"), ask("/users"), ask("/user")]
-{SAY.format("([status for status, _ in said], 'auth_state' in said[0][1])")}
-"""
-    assert "([200, 404, 403, 200], True)" == run(kernels["ada"][0], code)
-    mine = hub.token_of("ada", "inherit")
-    assert 200 == hub.api("GET", "users/ada", token=mine).status_code
-    assert hub.api("GET", "users/grace", token=mine).status_code in (403, 404)
-    for wanted in ("admin:auth_state", "admin:auth_state!user=grace", "admin:users"):
-        asked = hub.api("POST", "users/ada/tokens", token=mine, json={"scopes": [wanted]})
-        assert 400 <= asked.status_code < 500, wanted
+# What the API says to ada: to what her server holds, and to a token with all that she may do (`inherit`).
+ANSWERS = {
+    "users/ada": (200, 200),
+    "user": (200, 200),
+    "users/ada/tokens": (403, 200),
+    "users/grace": (404, 404),
+    "users/grace?include_stopped_servers": (404, 404),
+    "users/grace/tokens": (403, 404),
+    "users/grace/shares": (404, 404),
+    "users": (403, 403),
+    "users?state=active": (403, 403),
+    "users?name_filter=grace": (403, 403),
+    "groups": (403, 403),
+    "services": (403, 403),
+    "proxy": (403, 403),
+}
+TOO_MUCH = ("admin:auth_state", "admin:auth_state!user=grace", "admin:users", "read:users!user=grace", "list:users")
+
+
+@pytest.fixture(scope="module")
+def tokens_of_ada(hub, kernels):
+    """What her server holds, as a kernel reads it, and one with all that she may do."""
+    held = run(
+        kernels["ada"][0], f"from os import environ as e\n{SAY.format('e[`JUPYTERHUB_API_TOKEN`]')}".replace("`", "'")
+    )
+    return held, hub.token_of("ada", "inherit")
+
+
+def test_one_user_reads_no_other_s_token(hub, tokens_of_ada):
+    """By the hub's own API, whatever is asked; her own auth state is there, and of grace there is not a word."""
+    asked = {path: [hub.api("GET", path, token) for token in tokens_of_ada] for path in ANSWERS}
+    assert {path: tuple(answer.status_code for answer in answers) for path, answers in asked.items()} == ANSWERS
+    assert ["ada", "ada"] == [
+        IdToken.parse(Secret(answer.json()["auth_state"]["id_token"])).subject for answer in asked["users/ada"]
+    ]
+    assert [] == [path for path, answers in asked.items() if any("grace" in answer.text for answer in answers)]
+
+
+def test_nobody_can_ask_for_more(hub, tokens_of_ada):
+    """No token with a scope over others is made, for her or for them."""
+    for wanted in TOO_MUCH:
+        for token in tokens_of_ada:
+            for user in PEOPLE:
+                answer = hub.api("POST", f"users/{user}/tokens", token, json={"scopes": [wanted]})
+                assert answer.status_code in (400, 403), wanted
+
+
+def test_one_user_s_server_takes_no_other(hub, tokens_of_ada):
+    """Whoever is let in there is that person at AWS; ada's own server takes her."""
+    for token in tokens_of_ada:
+        headers = {"Authorization": f"token {token}"}
+        answers = [requests.get(f"{hub.url}/user/{user}/api/kernels", headers=headers, timeout=20) for user in PEOPLE]
+        assert [200, 403] == [answer.status_code for answer in answers]
+
+
+def test_everybody_may_still_do_what_is_theirs(hub, tokens_of_ada):
+    """The role `user` keeps `self`, the servers' keeps what JupyterHub gives it; each gets the one scope more."""
+    held, inherited = (set(hub.api("GET", "user", token).json()["scopes"]) for token in tokens_of_ada)
+    assert {"servers!user=ada", "tokens!user=ada", "access:servers!user=ada"} <= inherited
+    given = {"users:activity!user=ada", "access:servers!server=ada/", "admin:auth_state!user=ada"}
+    assert given == {scope for scope in held if not scope.startswith("read:")}
+    assert "admin:auth_state!user=ada" in inherited
+    assert [] == [scope for scope in held | inherited if not scope.endswith(("=ada", "=ada/"))]
 
 
 def test_no_kernel_is_given_the_refresh_token(hub, kernels, provider):

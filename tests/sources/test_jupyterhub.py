@@ -224,6 +224,22 @@ FOR_ADMINISTRATORS = set(CASES) - {"login ended", "a stranger", "restarting", "n
 FOR_ADMINISTRATORS -= {"another clock"}
 
 
+@pytest.mark.parametrize("note", [None, {"sealed_refresh_token": "x"}])
+def test_a_hub_that_is_kept_refuses_whose_login_has_ended(hub, source, note):
+    """Up to JupyterHub 6.0 it cannot say why; the administrator's hook is never the reason, so it is the login."""
+    hub.keeps(id_token=id_token(), **{NOTE: note})
+    token = source.token()
+    hub.user, hub.status = {"status": 403, "message": "Missing or invalid credentials."}, 403
+    with pytest.raises(LoginRequiredError, match="Your login to the hub has ended, or the hub has forgotten") as caught:
+        source.token()
+    assert "Log in to the hub again" in caught.value.fix
+    assert (token, None) == (source.last_token(), source.renew_at)
+    hub.status = 503  # meanwhile it restarts: what has ended has ended
+    with pytest.raises(SourceUnavailableError):
+        source.token()
+    assert token == source.last_token()
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_each_reason_has_a_sentence_of_its_own(hub, source, name):
     """For the person, what to do; for the administrator, a line where they are the one who can."""

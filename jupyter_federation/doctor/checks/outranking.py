@@ -10,7 +10,7 @@ from botocore.configloader import raw_config_parse
 from botocore.exceptions import BotoCoreError, ConfigNotFound
 
 from jupyter_federation.delivery import aws_files
-from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI
+from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
 from jupyter_federation.delivery.environment import OUTRANKING
 from jupyter_federation.doctor.finding import Finding, found
 from jupyter_federation.doctor.patient import Asks, Patient
