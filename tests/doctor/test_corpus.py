@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -542,11 +543,18 @@ def test_two_regions(by_file, codes, monkeypatch):
     assert ["region-differs"] == codes()
 
 
+def test_a_renewal_that_fails(by_browser, codes, certificates, monkeypatch):
+    """A warning: the credentials that live go on, and the token is looked at all the same."""
+    by_browser()
+    living = signed_in(certificates, monkeypatch)
+    failing = replace(living.status, last_error="The provider does not answer in time.")
+    assert ["renewal-failing"] == codes(signed_in=replace(living, status=failing))
+    assert "exchange" in {each.name for each in codes.report.facts}
+
+
 def test_a_sign_in_that_has_ended(by_browser, codes, certificates, monkeypatch):
     """The session says that it needs the person."""
-    from dataclasses import replace
-
     by_browser()
     living = signed_in(certificates, monkeypatch)
     ended = replace(living.status, sign_in="needs_you", last_error="AADSTS70043: the policy has ended it.")
-    assert ["sign-in-ended"] == codes(signed_in=SignedIn(profile=living.profile, token=living.token, status=ended))
+    assert ["sign-in-ended"] == codes(signed_in=replace(living, status=ended))

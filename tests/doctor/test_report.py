@@ -14,11 +14,13 @@ import pytest
 
 import jupyter_federation
 from jupyter_federation import app
+from jupyter_federation.doctor.examination import examine
 from jupyter_federation.doctor.finding import CAUSES, found, of_error
-from jupyter_federation.doctor.patient import Fact
+from jupyter_federation.doctor.patient import Fact, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.errors import ConfigurationError, ExchangeError
 from jupyter_federation.openid.aadsts import _ADVICE, _FINDINGS
+from jupyter_federation.tokens import IdToken
 
 PACKAGE = Path(jupyter_federation.__file__).parent
 ROLE = "arn:aws:iam::123456789012:role/Researcher"
@@ -179,6 +181,21 @@ print("<strong>Doctor, the federation profile" in after._repr_html_())
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert ["[[], [], []]", "True False", "True"] == answer.stdout.splitlines()[-3:], answer.stdout + answer.stderr
+
+
+def test_the_token_is_in_no_form(by_file, role):
+    """Neither of a healthy set-up nor of a refusal, whatever is printed, and not in what the checks hold."""
+    by_file()
+    token = by_file.token.read_text()
+    healthy = examine()
+    role.trusts = {}
+    refused = examine()
+    assert ["role-does-not-trust"] == [each.code for each in refused.findings]
+    for each in (healthy, refused):
+        for form in (each.text(), each.to_json(), str(each), each._repr_html_(), repr(each)):
+            assert token not in form
+            assert token.rpartition(".")[2] not in form
+    assert token not in repr(Patient(token=IdToken.parse(token)))
 
 
 def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
