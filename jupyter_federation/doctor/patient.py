@@ -43,14 +43,15 @@ class SignedIn:
 class Patient:
     """One federation profile here and now; ``profile`` is None where there is none that could be used.
 
-    ``exchange`` tells whether a token may be exchanged at AWS, ``trust_policy`` is a file to read.  ``token`` is filled
-    in by the check that gets it, ``skews`` by whoever hears a ``Date``: how far this machine's clock is ahead of whose.
+    ``notebook`` holds the notebook's variables, None outside of one.  ``exchange`` tells whether a token may be
+    exchanged at AWS, ``trust_policy`` is a file to read.  ``token`` is filled in by the check that gets it, ``skews``
+    by whoever hears a ``Date``: how far this machine's clock is ahead of whose.
     """
 
     profile: Profile | None = None
     policy: Policy = field(default_factory=Policy)
     signed_in: SignedIn | None = None
-    notebook: Mapping[str, object] = field(default_factory=dict)
+    notebook: Mapping[str, object] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exchange: bool = True
     trust_policy: Path | None = None

@@ -314,6 +314,13 @@ def test_a_callable_that_raises(by_file, codes):
     """Of the notebook."""
     by_file(source="var", path=None, variable="fetch")
     assert "token-missing" == codes(notebook={"fetch": lambda: 1 / 0})[0]
+    assert "token-missing" == codes(notebook={})[0]
+
+
+def test_a_variable_of_the_notebook_s_is_not_missed_in_a_terminal(by_file, codes):
+    """It can only be seen from the notebook."""
+    by_file(source="var", path=None, variable="fetch")
+    assert [] == codes()
 
 
 # AWS
@@ -325,6 +332,15 @@ def test_an_audience_that_aws_does_not_list(by_file, codes, provider):
     by_file.token.write_text(provider.id_token("ada", client_id="other"))
     assert ["audience-not-registered"] == codes()
     assert "--client-id other" in codes.report.findings[0].administrator
+
+
+def test_a_v1_token_whose_issuer_aws_does_not_know(by_file, codes):
+    """The cause before what AWS says."""
+    by_file()
+    issuer = f"https://sts.windows.net/{TENANT}/"
+    by_file.token.write_text(jwt(iss=issuer, aud="notebook", sub="ada", exp=4_000_000_000, ver="1.0"))
+    assert ["entra-v1-token", "provider-not-registered"] == codes()
+    assert {"token's version": "Entra v1.0"}.items() <= {each.name: each.value for each in codes.report.facts}.items()
 
 
 def test_keys_that_aws_cannot_use(by_file, codes, aws, provider):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 
 import pytest
 
@@ -107,3 +108,18 @@ def test_a_device_code_needs_no_redirect_uri(profile, provider, aws_environment,
     )
     assert [] == codes()
     assert 0 == provider.count("authorize")
+
+
+@pytest.mark.parametrize(
+    ("said", "codes_found"),
+    [
+        ({"error": "unauthorized_client", "error_description": "Grant type refresh_token not allowed"}, []),
+        ({"error": "invalid_grant"}, []),
+        ({"error": "invalid_request", "error_description": "client_secret is missing."}, ["client-secret"]),
+        ({"error": "invalid_client"}, ["client-secret"]),
+    ],
+)
+def test_what_the_token_endpoint_says_of_a_refresh_token_that_is_none(says, provider, said, codes_found):
+    """A client that may not renew is no client that wants a secret (Auth0); one that lacks its secret is (Google)."""
+    provider.inject("token", Fault(response=Response(status=400, body=json.dumps(said).encode())))
+    assert codes_found == says(200, "<form>Sign in</form>")

@@ -152,7 +152,7 @@ def _token_endpoint(client: Any, *, authorized: bool) -> Iterator[Finding]:
     except RefusedError as error:
         if error.finding not in (None, "sign-in-ended"):
             yield _refused(error, client, "")
-        elif error.code in {"invalid_client", "unauthorized_client"} or "client_secret" in error.description:
+        elif error.code == "invalid_client" or "client_secret" in error.description:  # unauthorized_client: no renewal
             secret = client.settings.client_secret is not None
             why = "does not take its secret" if secret else "wants a secret of it, and none is set"
             code = "client-secret" if authorized else "client-unknown"
