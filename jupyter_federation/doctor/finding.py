@@ -112,6 +112,12 @@ CAUSES: dict[str, Cause] = {
     ),
     "hub-token-missing": Cause(_HUB + "an OpenID Connect authenticator with openid among its `scope`"),
     "hub-provider-down": Cause("the hub's log says how its request to the provider's token endpoint failed"),
+    "hub-not-renewed": Cause(
+        "the hub's log says what the provider answered: often the hub's client or its secret is not what it was"
+    ),
+    "hub-other-id-token": Cause(
+        "at the provider: a refresh gives an ID token of the same iss, sub and aud as the login"
+    ),
     "hub-login-ended": Cause("nothing; the provider's session policies decide how long a login lasts"),
     "hub-no-refresh-token": Cause(_HUB + "offline_access among the authenticator's `scope`"),
     "hub-no-id-token": Cause(_HUB + "openid among the authenticator's `scope`, at the provider for refreshes too"),

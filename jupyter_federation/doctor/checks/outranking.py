@@ -24,9 +24,9 @@ def outranked(patient: Patient) -> Iterator[Finding | Asks]:
     yield from _variables(patient, [name for name in OUTRANKING if environment.get(name)])
     broken = list(_broken(environment))
     yield from broken
-    files = {} if broken else aws_files.outranking(environment)
+    files = () if broken else aws_files.outranking(environment)
     if files:
-        yield found("aws-files-outrank", aws_files.sentence(files), where=" and ".join(files.values()))
+        yield found("aws-files-outrank", aws_files.sentence(files), where=" and ".join(each.file for each in files))
     yield from _profile(environment)
     wanted = None if patient.profile is None else patient.profile.region
     named = {environment[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if environment.get(name)}
