@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from jupyter_federation.errors import FederationError
-from jupyter_federation.redaction import without_tokens
+from jupyter_federation.redaction import printable, without_tokens
 
 Severity = Literal["error", "warning"]
 
@@ -248,9 +248,9 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
     return Finding(
         code=code,
         severity=cause.severity,
-        sentence=without_tokens(sentence),
-        administrator=without_tokens(line),
-        where=without_tokens(where),
+        sentence=printable(without_tokens(sentence)),
+        administrator=printable(without_tokens(line)),
+        where=printable(without_tokens(where)),
     )
 
 

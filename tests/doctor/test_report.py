@@ -110,6 +110,22 @@ def test_neither_secret_nor_mail_address_is_shown():
         assert "ada@example.org" not in form
 
 
+def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
+    """Neither what a provider or a file says, nor a name of one."""
+    assert "\x1b" not in report(found("provider-down", "It says \x1b[2J\u202e.", where="\x1b]0;x")).text()
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": "accounts.google.com"},
+        "Action": "\x1b[2Jsts:AssumeRole",
+    }
+    (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
+    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
+    said = examine(trust_policy=tmp_path / "trust.json").text()
+    assert "trust-no-web-identity" in said
+    assert "policy_arns: arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B" in said
+    assert all(line.isprintable() for line in said.splitlines())
+
+
 def test_a_saved_notebook_names_no_account_and_no_role():
     """A terminal does, because that is what has to be set."""
     shown = report(
