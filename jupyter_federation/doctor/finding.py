@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from jupyter_federation.errors import FederationError
-from jupyter_federation.redaction import without_tokens
+from jupyter_federation.redaction import printable, without_tokens
 
 Severity = Literal["error", "warning"]
 
@@ -39,10 +39,10 @@ CAUSES: dict[str, Cause] = {
         "jupyter-aws-federation; then restart the kernel"
     ),
     "dependency-missing": Cause(
-        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart it"
+        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart the kernel"
     ),
     "server-protocol-differs": Cause(
-        "the same jupyter-aws-federation into the environments of the server and of the kernel; restart both"
+        "install the same jupyter-aws-federation into the environments of server and kernel; restart both"
     ),
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
@@ -159,12 +159,8 @@ CAUSES: dict[str, Cause] = {
         "warning",
     ),
     "trust-audience-like": Cause(_TRUST + "StringEquals in place of StringLike for aud", "warning"),
-    "classic-flow-on": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-classic-flow", "warning"
-    ),
-    "guests-admitted": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-unauthenticated-identities", "warning"
-    ),
+    "classic-flow-on": Cause(_POOL + "User access, Basic (classic) authentication: deactivate it", "warning"),
+    "guests-admitted": Cause(_POOL + "User access, Guest access: deactivate it", "warning"),
     # What AWS says
     "provider-not-registered": Cause(
         "in the role's account: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}"
@@ -252,9 +248,9 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
     return Finding(
         code=code,
         severity=cause.severity,
-        sentence=without_tokens(sentence),
-        administrator=without_tokens(line),
-        where=without_tokens(where),
+        sentence=printable(without_tokens(sentence)),
+        administrator=printable(without_tokens(line)),
+        where=printable(without_tokens(where)),
     )
 
 
