@@ -1,4 +1,4 @@
-"""What providers say in a redirect's place, in the words of their documentation and sources; none was met live."""
+"""What providers say in a redirect's place, in words from general knowledge; none was met live."""
 
 from __future__ import annotations
 

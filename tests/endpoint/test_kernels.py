@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -84,15 +83,6 @@ def test_tidied_away_it_is_there_again_with_the_next_renewal(kernel, sign_in, te
         assert time.monotonic() < end
         time.sleep(0.02)
     assert client.token == client.read_token()
-    assert 200 == kernel.where().ask().status
-
-
-@pytest.mark.parametrize("asyncio", ["import nest_asyncio; nest_asyncio.apply()", "import asyncio; asyncio.run = None"])
-def test_what_notebooks_do_to_asyncio_does_not_reach_it(kernel, sign_in, asyncio):
-    """Patched before or after the sign-in."""
-    with contextlib.suppress(AssertionError):  # not every environment has nest_asyncio
-        kernel.run(asyncio)
-    kernel.run(sign_in)
     assert 200 == kernel.where().ask().status
 
 
