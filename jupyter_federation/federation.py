@@ -300,7 +300,11 @@ class Federation:
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
         kept = () if before is None or happened is None else tuple(_what_keeps_acting(before))
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
+        identity = _Identity(profile, session, self._live, policy)
+        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, kept=kept))
+        return self._just_signed_in(profile, happened, kept)
+
+    def _just_signed_in(self, profile: Profile, happened: str | None, kept: tuple[str, ...]) -> SessionStatus:
         status = self.status()
         return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
 
@@ -330,7 +334,15 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+        kept: tuple[str, ...] = (),
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
@@ -361,7 +373,7 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
+        self._subscribers.tell_after("federated", self._just_signed_in(identity.profile, happened, kept))
         if before is not None:
             tool_caches.let_go()
             before.session.close()

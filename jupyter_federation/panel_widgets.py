@@ -42,6 +42,7 @@ _COLOURS = {
     "needs-you": "var(--jp-warn-color1, #f57c00)",
     "expired": "var(--jp-error-color1, #d32f2f)",
 }
+_NO_PROFILE = "(no profile)"  # the choice that repeats a sign-in that came without one
 _MUTED = "color: var(--jp-ui-font-color2, #616161)"
 
 
@@ -175,18 +176,20 @@ class _Widgets:
         is_open = sign_in is not None and sign_in.error is None
         has_any = status.is_federated or bool(status.beside)
         self._state.value = markup(status, cleared=controls.is_cleared)
-        preferred = status.profile or controls.default_profile
-        if self._profile.options != controls.profiles or preferred != self._preferred:  # what was chosen stays else
-            self._profile.options, self._preferred = controls.profiles, preferred
-            if preferred in controls.profiles:
+        as_it_is = (_NO_PROFILE,) if status.is_federated and status.profile is None else ()
+        choice = (*as_it_is, *controls.profiles)
+        preferred = next(iter(as_it_is), status.profile or controls.default_profile)
+        if self._profile.options != choice or preferred != self._preferred:  # what was chosen stays else
+            self._profile.options, self._preferred = choice, preferred
+            if preferred in choice:
                 self._profile.value = preferred
-        _show(self._profile, visible=len(controls.profiles) > 1)
+        _show(self._profile, visible=len(choice) > 1)
         _show(self._sign_in, visible=not is_open)
         is_well = status.credentials == "valid" and status.sign_in != "needs_you"
         self._sign_in.button_style = "" if is_well else "primary"
         _show(self._cancel, visible=sign_in is not None)
         _show(self._answer, visible=is_open and sign_in is not None and sign_in.prompt.question is not None)
-        self._refresh.disabled = not has_any or status.refreshing
+        self._refresh.disabled = not has_any  # not while it refreshes: a button that is disabled loses the focus
         self._clear.disabled = self._clear_sign_out.disabled = not has_any and not is_open
         if sign_in is None:
             self._offer.value = ""
@@ -216,8 +219,8 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
         badge = f' <span class="jf-badge" style="{_MUTED}">renewing …</span>'
     rows = "".join(
         f'<div class="jf-row jf-row-{what}" style="display: flex; flex-wrap: wrap; column-gap: 8px">'
-        f'<span class="jf-label" style="min-width: 9em; {_MUTED}">{label}</span>'
-        f'<span class="jf-value" style="flex: 1 1 20em">{value}</span></div>'
+        + (f'<span class="jf-label" style="min-width: 9em; {_MUTED}">{label}</span>' if label else "")
+        + f'<span class="jf-value" style="flex: 1 1 20em">{value}</span></div>'
         for what, label, value in _rows(status)
     )
     return (
@@ -264,7 +267,7 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
-    for remark in (() if status.happened is None or status.is_federated else (status.happened,)) + status.remarks:
+    for remark in (() if status.happened is None else (status.happened,)) + status.remarks:
         said = html.escape(remark)
         for page in map(html.escape, status.pages):
             said = said.replace(page, f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>')
@@ -289,9 +292,10 @@ def _sign_in(status: SessionStatus) -> str:
 
 
 def _countdown(moment: datetime) -> str:
+    as_text = f"{moment:%Y-%m-%d %H:%M:%S} UTC"  # the extension shows the browser's zone, and this when pointed at
     return (
-        f'<time class="jf-countdown" style="white-space: nowrap" datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">'
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC</time>"
+        f'<time class="jf-countdown" role="timer" style="white-space: nowrap" title="{as_text}" '
+        f'datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{as_text}</time>'
     )
 
 

@@ -27,12 +27,13 @@ while True: s3.list_buckets(); time.sleep(0.1)
 
 @pytest.fixture(scope="module")
 def demo():
-    """The demo's servers, with a profile that asks for the last page's address, and the ``issued`` tokens."""
+    """The demo's servers, with profiles for the last page's address and a code, and the ``issued`` tokens."""
     with DemoServers(lifetime=timedelta(minutes=42)) as servers:
         file = servers.directory / "jupyter_federation_config.json"
         config = json.loads(file.read_text())
         profiles = config["Federation"]["profiles"]
         profiles["demo-paste"] = profiles["demo-browser"] | {"no_browser": True}
+        profiles["demo-code"] = profiles["demo-browser"] | {"use_device_code": True}
         file.write_text(json.dumps(config))
         servers.issued, sign = [], servers.provider._sign
 
@@ -78,11 +79,11 @@ def until(condition, seconds=10):
     return time.monotonic() - begin
 
 
-def until_page(tab, condition, seconds):
+def until_page(tab, condition, seconds, seen=lambda: None):
     """`until`, while Playwright handles what the page does."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, seen()
         tab.wait_for_timeout(50)
 
 
@@ -111,7 +112,6 @@ def test_a_sign_in_by_the_button_while_a_cell_runs(open_live, place):
     assert "signing in" in screen.item.inner_text()
     box.get_by_role("button", name="Cancel").click()
     link.wait_for(state="detached")
-    time.sleep(2.5)  # it ends at its next sign of life, and the next begins a second later
     chooser.select_option("demo-browser")
     box.get_by_role("button", name="Sign in", exact=True).click()
     screen.notebook.picture("live-offer")
@@ -124,6 +124,115 @@ def test_a_sign_in_by_the_button_while_a_cell_runs(open_live, place):
     screen.panel.get_by_text("ada@example.org").wait_for()
     assert "BirdWatcher" in screen.panel.locator(".jf-place-role").inner_text()
     screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
+
+
+class Keyboard:
+    """Fingers on a keyboard: what has the focus, and how to get to the next."""
+
+    def __init__(self, screen):
+        self.screen = screen
+        self.press = screen.tab.keyboard.press
+
+    @property
+    def at(self):
+        """What has the focus, by its text; of a chooser what is chosen."""
+        return self.screen.tab.evaluate(
+            "() => { const at = document.activeElement, box = at.closest('.jf-panel');"
+            " return box && (at.selectedOptions?.[0] ?? at).textContent.trim() }"
+        )
+
+    def comes_to(self, what):
+        """The focus gets there by itself."""
+        until_page(self.screen.tab, lambda: self.at == what, 10, lambda: self.at)
+
+    def tab_to(self, what, key="Tab"):
+        for _ in range(12):
+            if self.at == what:
+                return
+            self.press(key)
+        raise AssertionError((what, self.at))
+
+    def choose(self, profile):
+        self.press("Home")
+        for _ in range(12):
+            if self.at == profile:
+                return
+            self.press("ArrowDown")
+        raise AssertionError((profile, self.at))
+
+
+def test_the_keyboard_alone_does_everything_in_the_panel(open_live):
+    """Chooser, sign-in by link, code and pasted address, Refresh, Clear: and the focus is never lost to the page."""
+    screen = open_live("%federate panel", "1 + 1")
+    keys = Keyboard(screen)
+    screen.panel.locator("select").wait_for()
+    screen.tab.locator(".jp-Notebook .jp-CodeCell").first.focus()
+    keys.tab_to("demo")
+    cells = screen.tab.locator(".jp-CodeCell").count()
+    keys.choose("demo-browser")
+    keys.press("Tab")
+    assert "Sign in" == keys.at
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    keys.press("Tab")
+    assert "Cancel" == keys.at
+    keys.press("Space")
+    keys.comes_to("Sign in")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    with screen.tab.context.expect_page() as opened:
+        keys.press("Enter")
+    sign_in(opened.value)
+    opened.value.get_by_role("heading", name="You can close this page").wait_for()
+    screen.tab.bring_to_front()
+    key = screen.panel.locator(".jf-place-key")
+    key.get_by_text("key …").wait_for()
+    keys.comes_to("Sign in")
+
+    before = key.inner_text()
+    keys.tab_to("Refresh")
+    keys.press("Enter")
+    until(lambda: key.inner_text() not in ("", before))
+    assert "Refresh" == keys.at
+    keys.tab_to("Clear AWS session")
+    keys.press("D")
+    keys.press("D")
+    keys.press("Space")
+    keys.comes_to("Sign in")
+    assert "signed out" in screen.item.inner_text()
+    assert cells == screen.tab.locator(".jp-CodeCell").count()
+
+    keys.press("Shift+Tab")
+    keys.choose("demo-code")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    keys.tab_to("Copy", "Shift+Tab")
+    keys.press("Enter")
+    keys.comes_to("Copied")
+    assert screen.panel.locator(".jf-code code").inner_text() == screen.tab.evaluate("navigator.clipboard.readText()")
+    keys.tab_to("Cancel")
+    keys.press("Enter")
+    keys.comes_to("Sign in")
+
+    keys.press("Shift+Tab")
+    keys.choose("demo-paste")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    with screen.tab.context.expect_page() as opened:
+        keys.press("Enter")
+    sign_in(opened.value)
+    opened.value.get_by_text("ERR_CONNECTION_REFUSED").wait_for()
+    history = opened.value.context.new_cdp_session(opened.value).send("Page.getNavigationHistory")
+    screen.tab.bring_to_front()
+    keys.tab_to("Paste the address…")
+    keys.press("Enter")
+    screen.tab.locator(".jp-Dialog input").wait_for()
+    screen.tab.keyboard.type(history["entries"][history["currentIndex"]]["url"])
+    keys.press("Enter")
+    screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for()
+    keys.comes_to("Sign in")
 
 
 def test_the_address_of_the_last_page_goes_into_the_dialog(open_live):
@@ -433,6 +542,5 @@ def test_the_panel_without_the_extension(open_live):
     screen.panel.get_by_role("button", name="Clear AWS session").click()
     screen.panel.get_by_text("The AWS session is cleared").wait_for()
     screen.notebook.picture("live-plain-cleared")
-    time.sleep(1)
     screen.panel.get_by_role("button", name="Sign in", exact=True).click()
     screen.panel.get_by_text("Signed in to AWS").wait_for()
