@@ -36,7 +36,7 @@ LAYERS = (
     ("openid",),
     ("sign_in",),
     ("tokens", "mailbox"),
-    ("offer",),
+    ("offer", "markup"),
     ("redaction",),
     ("errors",),
 )
