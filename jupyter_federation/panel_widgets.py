@@ -20,13 +20,13 @@ buttons, ``jf-notice`` on what a click was refused for.
 from __future__ import annotations
 
 import contextvars
-import html
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.controls import Controls, shared
+from jupyter_federation.markup import escaped, linked, moment, time_tag
 from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.session_status import SessionStatus, without_persons
 
@@ -233,12 +233,12 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
 def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """What stands in the panel: a word for it, its label, its value as HTML."""
     if status.profile is not None:
-        yield "profile", "Federation profile", html.escape(status.profile)
+        yield "profile", "Federation profile", escaped(status.profile)
     if status.is_federated:
         whoami = "<code>%federate whoami</code>"
         yield "who", "Who", f'<span class="jf-place-subject">{whoami} tells</span>'
         places = "".join(f'<span class="jf-place-{place}"></span>' for place in ("account", "role"))
-        region = "" if status.region is None else html.escape(status.region)
+        region = "" if status.region is None else escaped(status.region)
         hint = f'<span class="jf-hint">{"; " if region else ""}account and role: {whoami}</span>'
         yield "where", "Where", f'{places}<span class="jf-place-region">{region}</span>{hint}'
         if status.identity_id is not None:
@@ -246,9 +246,9 @@ def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
             yield "identity", "Identity", f'<span style="{_MUTED}">{place}</span>'
     yield from _time_rows(status)
     if status.set_aside:
-        yield "set-aside", "Set aside", f"{html.escape(', '.join(status.set_aside))}: given back on clear"
+        yield "set-aside", "Set aside", f"{escaped(', '.join(status.set_aside))}: given back on clear"
     if status.beside:
-        yield "beside", "Beside it", f"{html.escape(', '.join(status.beside))} (jf.session)"
+        yield "beside", "Beside it", f"{escaped(', '.join(status.beside))} (jf.session)"
     yield from _said_rows(status)
 
 
@@ -268,12 +268,9 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
     for remark in (() if status.happened is None else (status.happened,)) + status.remarks:
-        said = html.escape(remark)
-        for page in map(html.escape, status.pages):
-            said = said.replace(page, f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>')
-        yield "remark", "", said
+        yield "remark", "", linked(remark, pages=status.pages)
     if status.last_error:
-        yield "error", "Last error", html.escape(without_persons(status.last_error))
+        yield "error", "Last error", escaped(without_persons(status.last_error))
 
 
 def _sign_in(status: SessionStatus) -> str:
@@ -291,16 +288,13 @@ def _sign_in(status: SessionStatus) -> str:
     return "is renewed in the background while the notebook runs"
 
 
-def _countdown(moment: datetime) -> str:
-    as_text = f"{moment:%Y-%m-%d %H:%M:%S} UTC"  # the extension shows the browser's zone, and this when pointed at
-    return (
-        f'<time class="jf-countdown" role="timer" style="white-space: nowrap" title="{as_text}" '
-        f'datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{as_text}</time>'
-    )
+def _countdown(at: datetime) -> str:
+    """The extension shows it in the browser's zone with what is left, and as it is here when pointed at."""
+    return time_tag(at, f' class="jf-countdown" role="timer" title="{moment(at)}"')
 
 
 def _line(text: str) -> str:
-    return f'<div style="padding: 4px 12px" role="alert">{html.escape(text)}</div>'
+    return f'<div style="padding: 4px 12px" role="alert">{escaped(text)}</div>'
 
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:
