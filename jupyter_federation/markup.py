@@ -23,7 +23,7 @@ def time_tag(at: datetime, attributes: str = "") -> str:
 
 
 def linked(text: str, *, pages: Iterable[str] = (), moments: Iterable[datetime] = ()) -> str:
-    """``text`` escaped, with the addresses ``pages`` as links and the ``moments``, as `moment` writes them, as times."""
+    """``text`` escaped; in it the addresses ``pages`` are links, and the ``moments`` (as `moment` writes) times."""
     made = {moment(at): time_tag(at) for at in moments} | {page: _link(page) for page in pages}
     if not made:
         return escaped(text)
