@@ -311,7 +311,7 @@ class Controls:
         elif event == "refreshed" and self._signed_in is not None:
             self._signed_in = replace(self._signed_in, happened=None)  # what it changed is no news any more
         elif event == "cleared" and self._cleared is None:
-            self._cleared = SessionStatus(happened="The AWS session was cleared: clients that held it refuse.")
+            self._cleared = SessionStatus(happened="Clients that held the AWS session refuse from now on.")
         self._show(event)  # how things stand then
 
     def _tell(self, event: str) -> None:

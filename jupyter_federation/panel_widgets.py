@@ -220,7 +220,7 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
     rows = "".join(
         f'<div class="jf-row jf-row-{what}" style="display: flex; flex-wrap: wrap; column-gap: 8px">'
         + (f'<span class="jf-label" style="min-width: 9em; {_MUTED}">{label}</span>' if label else "")
-        + f'<span class="jf-value" style="flex: 1 1 20em">{value}</span></div>'
+        + f'<span class="jf-value" style="flex: 1 1 12em; overflow-wrap: anywhere">{value}</span></div>'
         for what, label, value in _rows(status)
     )
     return (
@@ -256,10 +256,10 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        key = f'<span class="jf-place-key" style="{_MUTED}; margin-left: 8px"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
-    if status.is_federated:
+    if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):
         yield "sign-in", "Sign-in", _sign_in(status)
     if status.next_try_at is not None and status.sign_in != "needs_you":
         yield "renewal", "Renewal", f"has failed; the next try is at {_countdown(status.next_try_at)}"
@@ -267,8 +267,10 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
-    for remark in (() if status.happened is None else (status.happened,)) + status.remarks:
-        yield "remark", "", linked(remark, pages=status.pages)
+    if status.happened is not None:
+        yield "remark", "", escaped(status.happened)
+    for remark in status.remarks:
+        yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
     if status.last_error:
         yield "error", "Last error", escaped(without_persons(status.last_error))
 
@@ -294,7 +296,7 @@ def _countdown(at: datetime) -> str:
 
 
 def _line(text: str) -> str:
-    return f'<div style="padding: 4px 12px" role="alert">{escaped(text)}</div>'
+    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{escaped(text)}</div>'
 
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:

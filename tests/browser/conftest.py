@@ -13,10 +13,11 @@ import pytest
 from servers import PACKAGE, JupyterServer, enable, homely
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+PLAIN_HOST = "lab.example.org"  # this machine, for the browser
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
+    f"--host-resolver-rules=MAP {PLAIN_HOST} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )
 EXTENSION = PACKAGE / "labextension"  # as `make setup` has built it
 QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}  # asks whether to show news
@@ -42,7 +43,11 @@ def lab(tmp_path_factory, _aws):
     enable(config, lab=True)
     (config / "labconfig").mkdir()
     (config / "labconfig" / "page_config.json").write_text(json.dumps(QUIET))
-    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))
+    (config / "jupyter_lab_config.json").write_text(
+        json.dumps(
+            {"LabApp": {"expose_app_in_browser": True}, "ServerApp": {"local_hostnames": ["localhost", PLAIN_HOST]}}
+        )
+    )
     extensions = home / "jupyter_data_dir" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "jupyter-aws-federation").symlink_to(EXTENSION)
@@ -58,6 +63,12 @@ def lab(tmp_path_factory, _aws):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def plain_url(lab):
+    """The lab's address under a name that no browser trusts without https."""
+    return lab.url.replace("127.0.0.1", PLAIN_HOST)
 
 
 class Notebook:
@@ -78,7 +89,7 @@ class Notebook:
         """What the person sees, kept in JF_ARTEFACTS where that names a directory."""
         folder = Path(os.environ.get("JF_ARTEFACTS") or self.directory)
         folder.mkdir(parents=True, exist_ok=True)
-        (tab or self.tab).screenshot(path=folder / f"{self.directory.name}-{name}.png")
+        (tab or self.tab).screenshot(path=folder / f"{self.directory.name}-{name}.png", animations="disabled")
 
     def outputs(self, number):
         """What stands under cell ``number`` (from 0; the source does not count)."""
@@ -101,13 +112,13 @@ class Notebook:
 def open_notebook(lab, chromium, tmp_path):
     """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab.
 
-    ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded.
+    ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded; ``url`` is another of the lab's.
     """
     context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     name = f"{tmp_path.name}.ipynb"
 
-    def make(*cells, kernel="python3", before=lambda tab: None):
+    def make(*cells, kernel="python3", before=lambda tab: None, url=None):
         content = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
             metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
@@ -115,7 +126,7 @@ def open_notebook(lab, chromium, tmp_path):
         nbformat.write(content, lab.home / name)
         tab = context.new_page()
         before(tab)
-        tab.goto(f"{lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
+        tab.goto(f"{url or lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
         return Notebook(tab, lab.home / name, tmp_path)
 
     yield make
