@@ -22,14 +22,13 @@ buttons, ``jf-notice`` on what a click was refused for.
 from __future__ import annotations
 
 import contextvars
-import html
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.controls import Controls, shared
-from jupyter_federation.markup import linked, moment, time_tag
+from jupyter_federation.markup import escaped, linked, moment, time_tag
 from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.session_status import SessionStatus, without_persons
 
@@ -238,12 +237,12 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
 def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """What stands in the panel: a word for it, its label, its value as HTML."""
     if status.profile is not None:
-        yield "profile", "Federation profile", html.escape(status.profile)
+        yield "profile", "Federation profile", escaped(status.profile)
     if status.is_federated:
         whoami = "<code>%federate whoami</code>"
         yield "who", "Who", f'<span class="jf-place-subject">{whoami} tells</span>'
         places = "".join(f'<span class="jf-place-{place}"></span>' for place in ("account", "role"))
-        region = "" if status.region is None else html.escape(status.region)
+        region = "" if status.region is None else escaped(status.region)
         hint = f'<span class="jf-hint">{"; " if region else ""}account and role: {whoami}</span>'
         yield "where", "Where", f'{places}<span class="jf-place-region">{region}</span>{hint}'
         if status.identity_id is not None:
@@ -251,9 +250,9 @@ def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
             yield "identity", "Identity", f'<span style="{_MUTED}">{place}</span>'
     yield from _time_rows(status)
     if status.set_aside:
-        yield "set-aside", "Set aside", f"{html.escape(', '.join(status.set_aside))}: given back on clear"
+        yield "set-aside", "Set aside", f"{escaped(', '.join(status.set_aside))}: given back on clear"
     if status.beside:
-        yield "beside", "Beside it", f"{html.escape(', '.join(status.beside))} (jf.session)"
+        yield "beside", "Beside it", f"{escaped(', '.join(status.beside))} (jf.session)"
     yield from _said_rows(status)
 
 
@@ -273,11 +272,11 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
     if status.happened is not None:
-        yield "remark", "", html.escape(status.happened)
+        yield "remark", "", escaped(status.happened)
     for remark in status.remarks:
         yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
     if status.last_error:
-        yield "error", "Last error", html.escape(without_persons(status.last_error))
+        yield "error", "Last error", escaped(without_persons(status.last_error))
 
 
 def _sign_in(status: SessionStatus) -> str:
@@ -301,7 +300,7 @@ def _countdown(at: datetime) -> str:
 
 
 def _line(text: str) -> str:
-    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{html.escape(text)}</div>'
+    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{escaped(text)}</div>'
 
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:

@@ -36,8 +36,8 @@ LAYERS = (
     ("openid",),
     ("sign_in",),
     ("tokens", "mailbox"),
-    ("offer", "markup"),
-    ("redaction",),
+    ("offer",),
+    ("redaction", "markup"),
     ("errors",),
 )
 # Imports that point up on purpose, each lazy, with the reason.

@@ -11,14 +11,28 @@ import { until } from './countdown';
 import { roleName, type SignIn } from './protocol';
 import type { IFederationKernel } from './tokens';
 
-/** The kernel that a box belongs to, if this page knows it. */
-export type Owner = (box: Element) => IFederationKernel | null;
-
 export const BOX = '.jf-panel';
 
-/** The panel id in a box's classes. */
-export function panelId(box: Element): string | null {
-  return [...box.classList].find(name => name.startsWith('jf-panel-'))?.slice('jf-panel-'.length) ?? null;
+/** The nodes that this page itself has made for a panel, and whose panel that is now. */
+const ours = new WeakMap<Element, () => IFederationKernel | null>();
+
+/**
+ * Let clicks in `node` act on `kernel`.
+ *
+ * The nodes alone tell what is a panel: any notebook may hold its marks, and saved ones its id.
+ */
+export function own(node: Element, kernel: () => IFederationKernel | null): void {
+  ours.set(node, kernel);
+}
+
+function kernelOf(node: Element): IFederationKernel | null {
+  for (let at: Element | null = node; at; at = at.parentElement) {
+    const kernel = ours.get(at);
+    if (kernel) {
+      return kernel();
+    }
+  }
+  return null;
 }
 
 /** An element with classes and text; children may be absent. */
@@ -167,17 +181,17 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
 /**
  * Let clicks on marked buttons go by the control channel.
  *
- * A running cell would hold a widget's click up to its end.  Only a person's own click in a box whose kernel this page
- * knows counts: any notebook may hold such markup.  A click that cannot be sent is left to the widget.
+ * A running cell would hold a widget's click up to its end.  Only a person's own click in a node that we `own` counts.  A
+ * click that cannot be sent is left to the widget.
  */
-export function listen(owner: Owner, trans: TranslationBundle): void {
+export function listen(trans: TranslationBundle): void {
   document.addEventListener('focusin', ({ target }) => hold(target as Element));
   // Before JupyterLab, whose notebook takes plain keys for commands: "D" twice on a button would delete its cell.
   window.addEventListener(
     'keydown',
     event => {
       const at = event.target as Element;
-      if (at.closest(BOX)) {
+      if (kernelOf(at)) {
         at.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
       }
     },
@@ -189,7 +203,7 @@ export function listen(owner: Owner, trans: TranslationBundle): void {
       const target = event.target instanceof Element ? event.target : null;
       const pressed = target?.closest('[class*="jf-action-"]');
       const box = pressed?.closest(BOX);
-      const kernel = event.isTrusted && box ? owner(box) : null;
+      const kernel = event.isTrusted && box ? kernelOf(box) : null;
       const action = pressed && actionOf(pressed)?.slice(10);
       pressed && hold(pressed);
       if (pressed && box && kernel?.compatible && action && perform(action, pressed, box, kernel, trans)) {

@@ -8,6 +8,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Panel, type Widget } from '@lumino/widgets';
+import { BOX, fill, own } from './marks';
 import type { IFederationKernel, IFederationKernels, SessionPanel } from './tokens';
 
 export const MIME_TYPE = 'application/vnd.jupyter-federation.panel+json';
@@ -97,11 +98,12 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
     private readonly kernels: IFederationKernels,
     private readonly registry: IRenderMimeRegistry,
     private readonly live: LivePanels,
-    private readonly upgrade: (box: Element, kernel: IFederationKernel) => void
+    private readonly trans: TranslationBundle
   ) {
     super();
     this.addClass('jf-output');
     kernels.changed.connect(this.show_, this);
+    kernels.ticked.connect(this.fill, this);
     // The kernel writes its markup anew at each event: fill it in before it is painted.
     this.observer = new MutationObserver(() => this.fill());
     this.observer.observe(this.node, {
@@ -128,6 +130,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   override dispose(): void {
     this.observer.disconnect();
     this.kernels.changed.disconnect(this.show_, this);
+    this.kernels.ticked.disconnect(this.fill, this);
     super.dispose();
   }
 
@@ -165,6 +168,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       this.pending = false;
       if (!this.isDisposed && this.model === model && !this.widgetView) {
         this.widgetView = this.add(registryOf(home), WIDGET_VIEW, model);
+        own(this.widgetView.node, () => this.kernel());
       }
     }
     this.fill();
@@ -180,9 +184,9 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
 
   private fill(): void {
     const kernel = this.kernel();
-    if (kernel) {
-      for (const box of this.node.querySelectorAll('.jf-panel')) {
-        this.upgrade(box, kernel);
+    if (kernel && this.widgetView) {
+      for (const box of this.widgetView.node.querySelectorAll(BOX)) {
+        fill(box, kernel, this.trans);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { mismatch, needsSignIn, outlook, words } from './countdown';
-import { button, element, fill } from './marks';
+import { button, element, fill, own } from './marks';
 import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
 
 /** The state in words and the actions, over the status bar; where there is none, in the window's corner. */
@@ -13,6 +13,7 @@ export class Popup implements IPopup {
   ) {
     kernels.changed.connect(this.update, this);
     kernels.ticked.connect(this.update, this);
+    own(this.node, () => this.kernel);
     this.node.setAttribute('role', 'dialog');
     this.node.setAttribute('aria-label', trans.__('AWS session'));
     this.node.tabIndex = -1;
@@ -31,9 +32,9 @@ export class Popup implements IPopup {
     });
   }
 
-  readonly node = element('div', 'jf-panel jf-popup');
+  private readonly node = element('div', 'jf-panel jf-popup');
   /** Whose state the popup shows. */
-  kernel: IFederationKernel | null = null;
+  private kernel: IFederationKernel | null = null;
 
   toggle(anchor: HTMLElement): void {
     if (this.node.isConnected) {

@@ -56,9 +56,6 @@ export const ISettings = new Token<ISettings>('jupyter-aws-federation:ISettings'
 
 /** The little window over the status bar. */
 export interface IPopup {
-  readonly node: HTMLElement;
-  /** Whose state it shows. */
-  readonly kernel: IFederationKernel | null;
   open(): void;
   toggle(anchor: HTMLElement): void;
 }
