@@ -23,7 +23,7 @@ const bundle = (translator: ITranslator | null) =>
 
 const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
   id: 'jupyter-aws-federation:kernels',
-  description: 'Knows the kernels and their AWS sessions.',
+  description: 'Knows the AWS sessions.',
   autoStart: true,
   provides: IFederationKernels,
   optional: [INotebookTracker, IConsoleTracker],
@@ -47,7 +47,7 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
 
 const settings: JupyterFrontEndPlugin<ISettings> = {
   id: 'jupyter-aws-federation:settings',
-  description: 'Settings of what is shown of an AWS session.',
+  description: 'Settings of what is shown.',
   autoStart: true,
   provides: ISettings,
   optional: [ISettingRegistry],
@@ -60,7 +60,7 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
 
 const popup: JupyterFrontEndPlugin<IPopup> = {
   id: 'jupyter-aws-federation:popup',
-  description: 'Shows the AWS session of the active notebook.',
+  description: 'Shows the active AWS session.',
   autoStart: true,
   provides: IPopup,
   requires: [IFederationKernels, ISettings],
@@ -75,7 +75,7 @@ const popup: JupyterFrontEndPlugin<IPopup> = {
 
 const panel: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:panel',
-  description: 'Lets the panel tick, and act while a cell runs.',
+  description: 'Lets the panel act while a cell runs.',
   autoStart: true,
   requires: [IFederationKernels, IRenderMimeRegistry],
   optional: [ITranslator, ILabShell],
@@ -107,7 +107,7 @@ const panel: JupyterFrontEndPlugin<void> = {
 
 const statusItem: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:status-item',
-  description: 'Shows in the status bar when the AWS session ends.',
+  description: 'Shows when the AWS session ends.',
   autoStart: true,
   requires: [IFederationKernels, ISettings, IPopup],
   optional: [IStatusBar, ITranslator],

@@ -46,45 +46,58 @@ export class LivePanels {
     private readonly shell: ILabShell | null,
     private readonly kernels: IFederationKernels,
     private readonly trans: TranslationBundle
-  ) {}
+  ) {
+    kernels.changed.connect(() => {
+      const there = kernels.all.map(({ state }) => state.panel);
+      for (const id of [...this.models.keys(), ...this.views.keys()]) {
+        if (!there.includes(id)) {
+          this.models.delete(id); // a kernel that is restarted has another panel
+          this.views.get(id)?.dispose();
+        }
+      }
+    });
+  }
 
   /** What has been shown of each panel, by its id. */
-  readonly models = new Map<string, IRenderMime.IMimeModel>();
+  readonly models = new Map<string | null, IRenderMime.IMimeModel>();
+  private readonly views = new Map<string | null, Widget>();
 
   /** Show the panel of the active notebook's kernel; without a message to it where the page has seen the panel. */
-  async open(): Promise<void> {
+  open(): void {
     const home = this.kernels.currentPanel;
     const kernel = this.kernels.current;
     if (!home || !kernel) {
       return;
     }
-    const id = `jf-view-${kernel.id}`;
-    if (![...this.app.shell.widgets(this.shell ? 'main' : 'down')].some(widget => widget.id === id)) {
+    const id = kernel.state.panel;
+    let view = this.views.get(id);
+    if (!view) {
       const content = new PanelView(home);
-      const view = new MainAreaWidget({ content });
-      view.id = id;
+      view = new MainAreaWidget({ content });
+      this.views.set(id, view);
+      view.id = `jf-view-${id}`;
       view.title.label = this.trans.__('AWS: %1', kernel.title);
       view.title.closable = true;
-      home.disposed.connect(() => view.dispose());
-      const seen = this.models.get(kernel.state.panel ?? '');
+      view.disposed.connect(() => this.views.delete(id));
+      const close = () => view?.dispose();
+      home.disposed.connect(close);
+      const seen = this.models.get(id);
       const registry = registryOf(home);
       if (seen) {
         const renderer = registry.createRenderer(MIME_TYPE);
         content.addWidget(renderer);
-        await renderer.renderModel(seen);
+        void renderer.renderModel(seen);
       } else {
         const output = new SimplifiedOutputArea({
           model: new OutputAreaModel({ trusted: true }),
           rendermime: registry
         });
         content.addWidget(output);
-        SimplifiedOutputArea.execute('%federate panel', output, home.sessionContext).catch(() =>
-          view.dispose()
-        );
+        SimplifiedOutputArea.execute('%federate panel', output, home.sessionContext).catch(close);
       }
       this.app.shell.add(view, this.shell ? 'main' : 'down', { mode: 'split-bottom', ref: home.id });
     }
-    this.app.shell.activateById(id);
+    this.app.shell.activateById(view.id);
   }
 }
 
@@ -147,9 +160,8 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   private kernel(): IFederationKernel | null {
     const home = homeOf(this);
     const kernel = home && this.kernels.of(home);
-    const content = this.model?.data[MIME_TYPE];
-    const id = typeof content === 'object' && content && 'panel' in content ? content.panel : null;
-    return kernel && id && kernel.state.panel === id ? kernel : null;
+    const content = this.model?.data[MIME_TYPE] as { readonly panel?: unknown } | null | undefined;
+    return kernel?.state.panel && kernel.state.panel === content?.panel ? kernel : null;
   }
 
   /** Add the live view, or take it away; the stylesheet hides the saved HTML once the live panel is in place. */
@@ -161,7 +173,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       this.widgetView?.dispose();
       this.widgetView = null;
     } else if (home && model && !this.widgetView && !this.pending && WIDGET_VIEW in model.data) {
-      this.live.models.set(kernel.state.panel ?? '', model);
+      this.live.models.set(kernel.state.panel, model);
       this.pending = true;
       await home.sessionContext.ready;
       await new Promise(resolve => window.setTimeout(resolve)); // the widget manager has waited for the same
