@@ -9,6 +9,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 from front_end import within
+from jupyter_client.session import Session
 
 from jupyter_federation import controls as room
 from jupyter_federation.controls import Controls
@@ -196,6 +197,16 @@ def test_one_screen_that_fails_takes_nothing_from_the_next(controls, federation)
     leave()
     federation.tell("expired", VALID)
     assert ["refreshed"] == told
+
+
+def test_half_a_pair_of_surrogates_silences_nobody(controls, federation):
+    """In whatever a provider has said: the state fits into a message, and says the rest."""
+    federation.now = replace(VALID, subject="\ud800ada", last_error="\udfff", remarks=("\ud800",), beside=("\ud800",))
+    state = controls.state()
+    assert Session().pack(state)
+    assert ("?ada", "?", ["?"], ["?"]) == tuple(
+        state["status"][each] for each in ("subject", "last_error", "remarks", "beside")
+    )
 
 
 # The prompt
