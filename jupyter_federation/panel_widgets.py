@@ -1,7 +1,9 @@
 """The panel: one set of plain widgets for each kernel, shown as often as one likes, up to date by subscription.
 
-What it holds is saved with a notebook on request, so it is profile, state and times; person, account and role are
-filled in by the JupyterLab extension, which finds its way by these classes (docs/decisions/0011-front-end.md):
+What it holds is saved with a notebook on request, so it is profile, state and times; while a sign-in is open that was
+begun without the JupyterLab extension, its page and code too, which are worth nothing once it has ended.  Person,
+account and role are filled in by the extension, which finds its way by these classes
+(docs/decisions/0011-front-end.md):
 
 - ``jf-panel`` and ``jf-panel-<id>`` on the outermost box;
 - ``jf-action-refresh``, ``-clear``, ``-clear-sign-out``, ``-sign-in``, ``-cancel``, ``-answer`` on the buttons, and
@@ -144,7 +146,8 @@ class _Widgets:
     def close(self) -> None:
         """Take them away."""
         self.leave()
-        self._box.close()
+        for widget in _whole(self._box):
+            widget.close()
 
     def _button(self, action: str, text: str, tooltip: str) -> ipywidgets.Button:
         import ipywidgets
@@ -165,7 +168,7 @@ class _Widgets:
         if action.startswith("clear"):
             request |= {"action": "clear", "sign_out": action == "clear-sign-out"}
         elif action == "sign-in":
-            chosen = self._profile.value
+            chosen = None if self._profile.layout.display == "none" else self._profile.value
             request["profile"] = chosen if chosen in self._controls.profiles else None
         reply = self._controls.request(request, takes_answers=False)
         self._notice.value = "" if reply["ok"] else _line(reply["error"])
@@ -195,9 +198,10 @@ class _Widgets:
             self._offer.value = ""
         elif sign_in.error is not None:
             self._offer.value = _line(without_persons(sign_in.error))
+        elif sign_in.prompt.takes_answers or sign_in.prompt.offer is None:  # with the extension, the channel tells it
+            self._offer.value = _line("The sign-in is open …")
         else:
-            offer = sign_in.prompt.offer
-            self._offer.value = _line("The sign-in begins …") if offer is None else offer.html
+            self._offer.value = sign_in.prompt.offer.html("press Cancel")
 
 
 def markup(status: SessionStatus, *, cleared: bool = False) -> str:
@@ -301,6 +305,16 @@ def _line(text: str) -> str:
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:
     widget.layout.display = None if visible else "none"
+
+
+def _whole(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    """A widget and all that was made with it: what is in it, and how each looks."""
+    for child in getattr(widget, "children", ()):
+        yield from _whole(child)
+    for part in ("layout", "style"):
+        if widget.has_trait(part):
+            yield getattr(widget, part)
+    yield widget
 
 
 def _kernel() -> Any:

@@ -167,7 +167,7 @@ def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen):
 
 def test_a_code_is_copied_over_plain_http(open_screen, plain_url):
     """By the panel's button and the cell's, where the browser has no `navigator.clipboard`."""
-    offer = "Offer(issuer='i', client_id='c', steps=(), code='PLAIN-CELL').html"
+    offer = "Offer(issuer='i', client_id='c', steps=(), code='PLAIN-CELL').html()"
     in_a_cell = f"from IPython.display import HTML; from jupyter_federation.offer import Offer; HTML({offer})"
     screen = open_screen("side.offer('prod'); side.say()", in_a_cell, "", "", url=plain_url)
     assert [False, False] == screen.tab.evaluate("[window.isSecureContext, 'clipboard' in navigator]")
