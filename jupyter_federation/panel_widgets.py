@@ -260,7 +260,7 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        key = f'<span class="jf-place-key" style="{_MUTED}"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}; white-space: nowrap"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
     if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):
@@ -271,12 +271,12 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
+    if status.last_error:
+        yield "error", "Last error", escaped(without_persons(status.last_error))
     if status.happened is not None:
         yield "remark", "", escaped(status.happened)
     for remark in status.remarks:
         yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
-    if status.last_error:
-        yield "error", "Last error", escaped(without_persons(status.last_error))
 
 
 def _sign_in(status: SessionStatus) -> str:
