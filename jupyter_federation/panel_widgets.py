@@ -5,7 +5,7 @@ begun without the JupyterLab extension, its page and code too, which are worth n
 account and role are filled in by the extension, which finds its way by these classes
 (docs/decisions/0011-front-end.md):
 
-- ``jf-panel`` and ``jf-panel-<id>`` on the outermost box;
+- ``jf-panel`` on the outermost box;
 - ``jf-action-refresh``, ``-clear``, ``-clear-sign-out``, ``-sign-in``, ``-cancel``, ``-answer`` on the buttons, and
   ``jf-profile`` on the chooser;
 - ``time.jf-countdown`` with ``datetime``, a time that counts down;
@@ -126,7 +126,6 @@ class _Widgets:
         actions.add_class("jf-actions")
         self._box = ipywidgets.VBox([self._state, actions, place, self._offer, self._notice])
         self._box.add_class("jf-panel")
-        self._box.add_class(f"jf-panel-{controls.panel}")
         controls.read_profiles()
         self._render()
         # As in `comm`: a thread of ours has no context of the kernel's.

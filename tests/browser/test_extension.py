@@ -330,7 +330,7 @@ def test_markup_in_another_notebook_starts_nothing(open_screen, lab, where):
     nbformat.write(notebook, lab.home / f"sent-{screen.notebook.path.name}")
     screen.command("docmanager:open", path=f"sent-{screen.notebook.path.name}")
     forged = screen.tab.locator(f"{where} .jf-panel").filter(has_text="More")
-    assert panel in forged.get_attribute("class")  # the sanitizer leaves it
+    assert panel in forged.get_attribute("class")  # JupyterLab's sanitizer leaves classes
     press(forged)
     screen.tab.get_by_role("tab", name=screen.notebook.path.name, exact=True).click()
     is_asked_by_the_popup_alone(screen)
