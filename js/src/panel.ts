@@ -65,7 +65,7 @@ export class LivePanels {
       view.id = id;
       view.title.label = this.trans.__('AWS: %1', kernel.title);
       view.title.closable = true;
-      home.disposed.connect(() => view.dispose());
+      home.disposed.connect(view.dispose, view); // Lumino lets go of it when the view is disposed
       const seen = this.models.get(kernel.state.panel ?? '');
       const registry = registryOf(home);
       if (seen) {

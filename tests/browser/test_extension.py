@@ -372,6 +372,24 @@ def test_the_panel_opens_beside_the_notebook(open_screen):
     assert screen.awaits("clear") < 1
 
 
+def test_a_panel_that_was_closed_is_let_go(open_screen):
+    """However often it is opened beside its notebook: nothing holds the closed views."""
+    screen = open_screen()
+    protocol = screen.tab.context.new_cdp_session(screen.tab)
+    view = "[...jupyterapp.shell.widgets('main')].find(each => each.id.startsWith('jf-view-'))"
+    for _ in range(3):
+        screen.command("federation:open-panel")
+        screen.tab.locator(".jf-view .jf-panel").wait_for()
+        screen.tab.evaluate(f"() => {{ const it = {view}; (window.views ??= []).push(new WeakRef(it)); it.close(); }}")
+        screen.tab.locator(".jf-view").wait_for(state="detached")
+    screen.item.click()  # the focus is elsewhere
+    end = time.monotonic() + 20
+    while screen.tab.evaluate("views.filter(each => each.deref()).length"):
+        assert time.monotonic() < end
+        protocol.send("HeapProfiler.collectGarbage")
+        time.sleep(0.3)
+
+
 def test_notebook_7_has_the_panel_and_the_notifications(open_screen):
     """In Notebook 7, which has no status bar, the panel ticks and acts while a cell runs, and a notification comes."""
     screen = open_screen(
