@@ -18,7 +18,9 @@ export class Notifications {
 
   private check(): void {
     const now = new Set<string>();
+    const there = new Set<string>();
     for (const kernel of this.kernels.all) {
+      there.add(kernel.id);
       const notice = kernel.compatible ? due(kernel, this.settings.composite, this.trans) : null;
       if (notice) {
         now.add(notice.key);
@@ -32,6 +34,7 @@ export class Notifications {
         Notification.dismiss(id);
         this.shown.set(key, null);
       }
+      there.has(key.split(' ')[0] as string) || this.shown.delete(key);
     }
   }
 
