@@ -38,7 +38,6 @@ _LONGEST = 16 * 1024  # bytes of text in a request
 _PAUSE = 1.0  # seconds from the end of one piece of work that a request starts to the next of its kind
 _CLEARED_WITHIN = 0.5  # seconds; in the rule less than a millisecond, and longer only while a sign-in is delivered
 _CANCELLED_WITHIN = 3.0  # seconds for which a sign-in waits for the end of a cancelled one, which may hold its port
-_LOOKS = 0.05  # seconds after which a sign-in that waits sees that it is cancelled itself
 
 
 class _RefusedError(Exception):
@@ -89,6 +88,7 @@ class Controls:
         self._fault: str | None = None  # what a renewal or a clear that was asked for ended in, and nobody foresaw
         self._sign_in: SignIn | None = None
         self._turn = threading.Lock()  # of the sign-in that is at work
+        self._is_expected = False  # whether a thread waits for that turn; there is one at most
         self._cleared: SessionStatus | None = None  # what the last clear said, until somebody signs in
         self._signed_in: SessionStatus | None = None  # what the last sign-in said
 
@@ -262,31 +262,30 @@ class Controls:
             if self._sign_in is not None and self._sign_in.error is None:
                 raise _RefusedError("A sign-in is open already: finish or cancel it first.")
             self._sign_in = begun
-        try:
-            _start(_thread("sign-in", lambda: self._run_sign_in(begun)))
-        except _RefusedError:
-            self._sign_in = None
-            raise
-
-    def _run_sign_in(self, begun: SignIn) -> None:
+            is_expected, self._is_expected = self._is_expected, True
+            try:
+                if not is_expected:  # or what waits for its turn, in place of one that is cancelled, does this one
+                    _start(_thread("sign-in", self._run_sign_in))
+            except _RefusedError:
+                self._sign_in, self._is_expected = None, False
+                raise
         self._tell("sign_in")
-        has_turn = self._await_turn(begun)
+
+    def _run_sign_in(self) -> None:
+        """Do the last sign-in that was asked for, if it is not cancelled by then.
+
+        One that was cancelled before has a while to end, because it may hold a port, and then there is the pause.
+        """
+        has_turn = self._turn.acquire(timeout=_CANCELLED_WITHIN)
+        time.sleep(max(0.0, self._ended.get("sign_in", -_PAUSE) + _PAUSE - time.monotonic()))
+        with self._lock:
+            begun, self._is_expected = self._sign_in, False
         try:
-            if not begun.prompt.cancelled:
+            if begun is not None:
                 self._sign_in_now(begun)
         finally:
             if has_turn:
                 self._turn.release()
-
-    def _await_turn(self, begun: SignIn) -> bool:
-        """Wait until a cancelled sign-in has ended, for the while that is given to it, and then for the pause."""
-        end = time.monotonic() + _CANCELLED_WITHIN
-        has_turn = False
-        while not (has_turn or begun.prompt.cancelled or time.monotonic() > end):
-            has_turn = self._turn.acquire(timeout=_LOOKS)
-        while not begun.prompt.cancelled and time.monotonic() < self._ended.get("sign_in", -_PAUSE) + _PAUSE:
-            time.sleep(_LOOKS)
-        return has_turn
 
     def _sign_in_now(self, begun: SignIn) -> None:
         error = None

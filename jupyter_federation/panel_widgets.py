@@ -5,7 +5,7 @@ begun without the JupyterLab extension, its page and code too, which are worth n
 account and role are filled in by the extension, which finds its way by these classes
 (docs/decisions/0011-front-end.md):
 
-- ``jf-panel`` and ``jf-panel-<id>`` on the outermost box;
+- ``jf-panel`` on the outermost box;
 - ``jf-action-refresh``, ``-clear``, ``-clear-sign-out``, ``-sign-in``, ``-cancel``, ``-answer`` on the buttons, and
   ``jf-profile`` on the chooser;
 - ``time.jf-countdown`` with ``datetime``, a time that counts down;
@@ -126,7 +126,6 @@ class _Widgets:
         actions.add_class("jf-actions")
         self._box = ipywidgets.VBox([self._state, actions, place, self._offer, self._notice])
         self._box.add_class("jf-panel")
-        self._box.add_class(f"jf-panel-{controls.panel}")
         controls.read_profiles()
         self._render()
         # As in `comm`: a thread of ours has no context of the kernel's.
@@ -260,7 +259,7 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        key = f'<span class="jf-place-key" style="{_MUTED}"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}; white-space: nowrap"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
     if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):
@@ -271,12 +270,12 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
+    if status.last_error:
+        yield "error", "Last error", escaped(without_persons(status.last_error))
     if status.happened is not None:
         yield "remark", "", escaped(status.happened)
     for remark in status.remarks:
         yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
-    if status.last_error:
-        yield "error", "Last error", escaped(without_persons(status.last_error))
 
 
 def _sign_in(status: SessionStatus) -> str:

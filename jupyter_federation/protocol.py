@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import time
 from typing import Any
@@ -60,7 +61,7 @@ def state(
     number: int = 0,
 ) -> dict[str, Any]:
     """The whole state, as the channel tells it; by default that of a kernel in which nobody has signed in."""
-    return {
+    whole = {
         "protocol": PROTOCOL,
         "version": jupyter_federation.__version__,
         "number": number,
@@ -71,3 +72,6 @@ def state(
         "profiles": list(profiles),
         "sign_in": sign_in,
     }
+    # Half a pair of surrogates, whoever has said it, goes into no message, and then nothing else would be told either.
+    said: dict[str, Any] = json.loads(json.dumps(whole, ensure_ascii=False).encode(errors="replace"))
+    return said

@@ -15,7 +15,10 @@ CredentialsState = Literal["none", "valid", "expired"]
 SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
 
 # Saved with the notebook, so without whom it is about: ARNs, Cognito ids, e-mail addresses, account numbers.
-_PERSONAL = re.compile(r"arn:aws[\w-]*:\S+|[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|[^\s@]+@[^\s@]+\w|\b\d{12}\b")
+# What is before an "@" or a ":" is looked for where the word begins, or a long one would be read anew at each letter.
+_PERSONAL = re.compile(
+    r"arn:aws[\w-]*:\S+|(?<!\S)@*[^\s@]+@\S+\w|(?<![\w-])[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|\b\d{12}\b"
+)
 
 
 def without_persons(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
 
@@ -11,7 +12,7 @@ from jupyter_federation.markup import linked
 from jupyter_federation.openid.connection import Connection
 from jupyter_federation.openid.discovery import Endpoints
 from jupyter_federation.panel_widgets import markup
-from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.session_status import SessionStatus, without_persons
 
 IDP = "https://idp.example"
 NOON = datetime(2026, 1, 1, 12, tzinfo=timezone.utc)
@@ -80,3 +81,19 @@ def test_what_stands_around_the_marks_is_text():
     read = Read(linked(said, pages=(f"{IDP}/x?a=1&b=2",), moments=(NOON,)))
     assert ["a", "time"] == [tag for tag, _ in read.tags]
     assert said.replace("\ud800\udfff", "??") == read.text
+
+
+@pytest.mark.parametrize("letter", "a-:@1")
+def test_a_long_text_is_searched_for_persons_in_no_time(letter):
+    """What a provider puts into an error may be long; a second is what a person would notice."""
+    began = time.process_time()
+    without_persons(letter * 200_000)
+    assert time.process_time() - began < 1
+
+
+def test_whoever_stands_in_a_text_is_left_out():
+    """E-mail addresses, ARNs, Cognito ids and account numbers, wherever they begin and end."""
+    identity = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"
+    arn = "arn:aws-cn:sts::123456789012:assumed-role/R/ada@example.org"
+    text = f"a:b {identity}, {identity}@x.example; {arn} in (123456789012) by ada@example.org."
+    assert "a:b …, …; … in (…) by …." == without_persons(text)

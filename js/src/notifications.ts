@@ -19,9 +19,9 @@ export class Notifications {
 
   private check(): void {
     const now = new Set<string>();
-    const open = new Set<string>();
+    const settled = new Set<string>();
     for (const kernel of this.kernels.all) {
-      isOpen(kernel.state) && open.add(kernel.id);
+      isOpen(kernel.state) || settled.add(kernel.id);
       const notice = kernel.compatible ? due(kernel, this.settings.composite, this.trans) : null;
       if (notice) {
         now.add(notice.key);
@@ -35,8 +35,8 @@ export class Notifications {
         Notification.dismiss(id);
         this.shown.set(key, null);
       }
-      // What a sign-in takes away comes back where that ends without a new expiry.
-      open.has(key.split(' ')[0] as string) && this.shown.delete(key);
+      // Nothing is remembered of a kernel that has gone; and what a sign-in takes away comes back where it fails.
+      settled.has(key.split(' ')[0] as string) || this.shown.delete(key);
     }
   }
 

@@ -79,8 +79,7 @@ export class LivePanels {
       view.title.label = this.trans.__('AWS: %1', kernel.title);
       view.title.closable = true;
       view.disposed.connect(() => this.views.delete(id));
-      const close = () => view?.dispose();
-      home.disposed.connect(close);
+      home.disposed.connect(view.dispose, view); // Lumino lets go of it when the view is disposed
       const seen = this.models.get(id);
       const registry = registryOf(home);
       if (seen) {
@@ -93,7 +92,9 @@ export class LivePanels {
           rendermime: registry
         });
         content.addWidget(output);
-        SimplifiedOutputArea.execute('%federate panel', output, home.sessionContext).catch(close);
+        SimplifiedOutputArea.execute('%federate panel', output, home.sessionContext).catch(() =>
+          view?.dispose()
+        );
       }
       this.app.shell.add(view, this.shell ? 'main' : 'down', { mode: 'split-bottom', ref: home.id });
     }

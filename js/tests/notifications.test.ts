@@ -46,4 +46,14 @@ describe('a notification', () => {
     say({ sign_in: 'ok' }, null);
     expect(shown().length).toBe(0);
   });
+
+  it('of a kernel that has gone is taken back, and nothing is remembered of it', () => {
+    const page = new Page('one');
+    const made = new Notifications(page.kernels, new Settings(), page.popup, trans);
+    page.connection.open(said(42, needsYou));
+    const remembered = () => (Reflect.get(made, 'shown') as Map<string, unknown>).size;
+    expect([shown().length, remembered()]).toEqual([1, 1]);
+    page.connection.restart();
+    expect([shown().length, remembered()]).toEqual([0, 0]);
+  });
 });
