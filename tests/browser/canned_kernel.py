@@ -80,7 +80,7 @@ class CannedSide:
 
     def offer(self, profile, **more):
         """Open a sign-in."""
-        offer = {"issuer": "https://login.example.org", "client_id": "notebooks", "code": "WDJB-MJHT", "until": None}
+        offer = {"issuer": "https://login.example.org", "code": "WDJB-MJHT", "until": None}
         offer |= {"address": "https://login.example.org/device", "steps": ["Open the page and type the code there."]}
         waiting = "Waiting for your sign-in in the browser: 12 s"
         self.sign_in = {"profile": profile, "waiting": waiting, "question": None, "offer": offer} | more
