@@ -10,7 +10,18 @@ module.exports = {
     minimizer: [
       new rspack.SwcJsMinimizerRspackPlugin({
         minimizerOptions: {
-          compress: { passes: 3, ecma: 2021, keep_fargs: false, unsafe_arrows: true, unsafe_methods: true },
+          // What is inlined or put into one expression is longer when it is compressed.
+          compress: {
+            passes: 3,
+            ecma: 2021,
+            inline: 0,
+            keep_fargs: false,
+            module: true,
+            reduce_funcs: false,
+            sequences: false,
+            unsafe_arrows: true,
+            unsafe_methods: true
+          },
           format: { ecma: 2021, comments: false }
         }
       })

@@ -77,7 +77,9 @@ class Channel:
                 self._controls = controls
 
     def _tell(self, controls: Controls, event: str) -> None:
-        self._comm.send(controls.state(event))
+        comm = self._comm
+        if comm is not None:  # closed, while this was on its way
+            comm.send(controls.state(event))
 
     def _stay(self, _message: object) -> None:
         """A front end closes a comm that it does not know, which is for that one alone: others find it still."""

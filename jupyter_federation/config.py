@@ -271,10 +271,11 @@ def _section(file: Path) -> dict[str, Any]:
     _object(section.get("policy", {}), f"{file}: `policy`")
     for name, keys in _object(section.get("profiles", {}), f"{file}: `profiles`").items():
         _object(keys, f"{file}: the federation profile {name!r}")
-        if name in SUBCOMMANDS or not re.fullmatch(r"[^\s-]\S*", name):
+        if name in SUBCOMMANDS or not re.fullmatch(r"[^\s-]\S*", name) or not name.isprintable():
             raise ConfigurationError(
                 f"{file}: a federation profile cannot be called {name!r}.",
-                fix=f"{', '.join(SUBCOMMANDS)} are reserved, and a name has no white space and no leading dash.",
+                fix=f"{', '.join(SUBCOMMANDS)} are reserved, and a name has no leading dash, no white space and "
+                "nothing else that does not show.",
             )
     return section
 

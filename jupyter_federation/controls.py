@@ -8,7 +8,9 @@ needs them has a thread of its own.
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
+import logging
 import os
 import threading
 import time
@@ -27,22 +29,15 @@ from jupyter_federation.session_status import SessionStatus
 if TYPE_CHECKING:
     from jupyter_federation.federation import Federation
 
+_log = logging.getLogger(__name__)
+
 Screen = Callable[[str], None]
 """Called as ``screen(event)`` on the notifier's thread, when there is something else to see."""
 
-_TABLE: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "state": {},
-    "refresh": {},
-    "clear": {"sign_out": (bool,)},
-    "sign_in": {"profile": (str, type(None))},
-    "cancel": {},
-    "answer": {"text": (str,)},
-}
 _LONGEST = 16 * 1024  # bytes of text in a request
 _PAUSE = 1.0  # seconds from the end of one piece of work that a request starts to the next of its kind
 _CLEARED_WITHIN = 0.5  # seconds; in the rule less than a millisecond, and longer only while a sign-in is delivered
 _CANCELLED_WITHIN = 3.0  # seconds for which a sign-in waits for the end of a cancelled one, which may hold its port
-_LOOKS = 0.05  # seconds after which a sign-in that waits sees that it is cancelled itself
 
 
 class _RefusedError(Exception):
@@ -50,13 +45,20 @@ class _RefusedError(Exception):
 
 
 @dataclass(slots=True)
-class _SignIn:
+class SignIn:
     """A sign-in that a button has started; with an ``error`` it is over and waits to be dismissed."""
 
     profile: str | None
     prompt: PanelPrompt
     error: str | None = None
-    cleared: bool = False  # cancelled by a clear, after which nobody must be signed in
+
+
+@dataclass(frozen=True, slots=True)
+class _Action:
+    """What may be asked: the types of what is said with it, and what does it."""
+
+    takes: Mapping[str, tuple[type, ...]]
+    do: Callable[..., None]
 
 
 class Controls:
@@ -81,10 +83,12 @@ class Controls:
         self._screens: tuple[Screen, ...] = ()
         self._profiles: tuple[str, ...] = ()
         self.default_profile: str | None = None
-        self._busy: set[str] = set()
+        self._busy: dict[str, threading.Thread] = {}
         self._ended: dict[str, float] = {}  # monotonic
-        self._sign_in: _SignIn | None = None
+        self._fault: str | None = None  # what a renewal or a clear that was asked for ended in, and nobody foresaw
+        self._sign_in: SignIn | None = None
         self._turn = threading.Lock()  # of the sign-in that is at work
+        self._is_expected = False  # whether a thread waits for that turn; there is one at most
         self._cleared: SessionStatus | None = None  # what the last clear said, until somebody signs in
         self._signed_in: SessionStatus | None = None  # what the last sign-in said
 
@@ -124,7 +128,7 @@ class Controls:
         return self._cleared is not None
 
     @property
-    def sign_in(self) -> _SignIn | None:
+    def sign_in(self) -> SignIn | None:
         """The sign-in that a button has started: open, or failed and not dismissed."""
         return self._sign_in
 
@@ -135,11 +139,14 @@ class Controls:
         if said is not None:
             remarks = (*status.remarks, *said.remarks)
             status = replace(status, happened=said.happened, remarks=remarks, pages=said.pages)
+        status = status if self._fault is None else replace(status, last_error=self._fault)
         return replace(status, refreshing=True) if "refresh" in self._busy else status
 
     def state(self, event: str = "state") -> dict[str, Any]:
         """The whole state, as the channel tells it."""
-        return protocol.state(event, json.loads(self.status().to_json()), self._profiles, _told(self._sign_in))
+        number = protocol.number()  # before the look: what changes after it is told again, by a higher number
+        status = json.loads(self.status().to_json())
+        return protocol.state(event, status, self._profiles, _told(self._sign_in), number=number)
 
     def read_profiles(self) -> None:
         """Read the names of the profiles from the files."""
@@ -161,29 +168,33 @@ class Controls:
         ``takes_answers`` tells whether the front end that asks can ask the person for what must not be saved.
         """
         try:
-            action, said = _checked(content)
-            self._do(action, said, takes_answers=takes_answers)
+            action, said = _checked(content, self._actions(takes_answers=takes_answers))
+            action.do(**said)
         except _RefusedError as refused:
             return {"ok": False, "error": str(refused), "state": self.state()}
         return {"ok": True, "state": self.state()}
 
     def cancel(self) -> None:
         """End the sign-in that a button has started, or dismiss its error."""
-        self._cancel(cleared=False)
+        with self._lock:
+            begun, self._sign_in = self._sign_in, None
+        if begun is not None:
+            begun.prompt.cancel()
+            self._tell("sign_in")
 
-    def _do(self, action: str, said: Mapping[str, Any], *, takes_answers: bool) -> None:
-        if action == "state":
-            self._start("profiles", self.read_profiles)
-        elif action == "refresh":
-            self._refresh()
-        elif action == "clear":
-            self._clear(sign_out=said["sign_out"])
-        elif action == "sign_in":
-            self._begin_sign_in(said["profile"], takes_answers=takes_answers)
-        elif action == "cancel":
-            self.cancel()
-        else:
-            self._answer(said["text"])
+    def _actions(self, *, takes_answers: bool) -> Mapping[str, _Action]:
+        begin_sign_in = functools.partial(self._begin_sign_in, takes_answers=takes_answers)
+        return {
+            "state": _Action({}, self._look),
+            "refresh": _Action({}, self._refresh),
+            "clear": _Action({"sign_out": (bool,)}, self._clear),
+            "sign_in": _Action({"profile": (str, type(None))}, begin_sign_in),
+            "cancel": _Action({}, self.cancel),
+            "answer": _Action({"text": (str,)}, self._answer),
+        }
+
+    def _look(self) -> None:
+        self._start("profiles", self.read_profiles)
 
     def _refresh(self) -> None:
         federation = self._federation
@@ -192,85 +203,99 @@ class Controls:
 
         def refresh() -> None:
             self._tell("state")
-            with contextlib.suppress(FederationError):  # the status says so
-                federation.refresh()
+            federation.refresh()
 
-        self._start("refresh", refresh, then=lambda: self._tell("state"))
+        self._fault = None
+        self._start("refresh", lambda: self._do("The renewal", "refresh", refresh), then=lambda: self._tell("state"))
 
-    def _clear(self, *, sign_out: bool) -> None:
-        self._cancel(cleared=True)
+    def _clear(self, sign_out: bool) -> None:  # noqa: FBT001 - by its name in the request
+        self.cancel()
         federation = self._federation
         if federation is None:
             return
-
-        def nothing_yet() -> None:
-            federation.begin_clear()
-
-        if not _holds(federation.status()):  # somebody may be signing in, in a cell: that counts no more
-            self._start("clear", nothing_yet, pause=0)
-            return
+        is_there = _holds(federation.status())  # or somebody may be signing in, in a cell: that counts no more
 
         def clear() -> None:
             rest = federation.begin_clear(sign_out=sign_out, prompt=PanelPrompt(lambda: None))
-            _start(_thread("sign-out", lambda: finish(rest)))  # asks the provider, for as long as that takes
+            if is_there:  # the rest asks the provider, for as long as that takes
+                _start(_thread("sign-out", lambda: self._do("The sign-out", "clear --sign-out", lambda: finish(rest))))
 
         def finish(rest: Callable[[], SessionStatus]) -> None:
-            with contextlib.suppress(FederationError):  # signing out at the provider may fail; here it is cleared
+            try:
                 result = rest()
                 if not federation.status().is_federated:
                     self._cleared = result
-            self._tell("state")
+            finally:
+                self._tell("state")
 
-        # On a thread, because a lock over a delivery in progress may be in its way.
-        end = time.monotonic() + _CLEARED_WITHIN
-        while _holds(federation.status()) and time.monotonic() < end:
-            self._start("clear", clear, then=lambda: self._tell("state"), pause=0)  # unless one is on its way
-            time.sleep(0.001)
+        self._fault = None
+        # On a thread, because a lock over a delivery in progress may be in its way; the one that is on its way will do.
+        work = self._start(
+            "clear", lambda: self._do("The clear", "clear", clear), then=lambda: self._tell("state"), pause=0
+        )
+        if work is not None:
+            work.join(_CLEARED_WITHIN)
         if _holds(federation.status()):
-            raise _RefusedError("The AWS session is not cleared yet, because it is being delivered. Look again.")
+            raise _RefusedError(
+                self._fault or "The AWS session is not cleared yet, because it is being delivered. Look again."
+            )
+
+    def _do(self, what: str, by_hand: str, work: Callable[[], None]) -> None:
+        """Do ``work``; what comes of a fault of its own is said, as a button that says nothing is the worst end."""
+        try:
+            work()
+        except (FederationError, _RefusedError):  # the status says so, or here it is cleared all the same
+            pass
+        except Exception as fault:  # noqa: BLE001 - whatever a provider's client or a user's files make of it
+            self._fault = (
+                f"{what} failed in an unforeseen way: {type(fault).__name__}. Run %federate {by_hand} in a cell."
+            )
 
     def _begin_sign_in(self, profile: str | None, *, takes_answers: bool) -> None:
         if profile is not None and self._profiles and profile not in self._profiles:
             raise _RefusedError("There is no federation profile of that name. %federate profiles lists them.")
+        if profile is None and self.default_profile is None and not self.status().is_federated:
+            profile = self._profiles[0] if len(self._profiles) == 1 else None  # where there is one, it is meant
         prompt = PanelPrompt(lambda: self._tell("sign_in"), takes_answers=takes_answers)
-        begun = _SignIn(profile, prompt)
+        begun = SignIn(profile, prompt)
         with self._lock:
             if self._sign_in is not None and self._sign_in.error is None:
                 raise _RefusedError("A sign-in is open already: finish or cancel it first.")
             self._sign_in = begun
-        try:
-            _start(_thread("sign-in", lambda: self._run_sign_in(begun)))
-        except _RefusedError:
-            self._sign_in = None
-            raise
-
-    def _run_sign_in(self, begun: _SignIn) -> None:
+            is_expected, self._is_expected = self._is_expected, True
+            try:
+                if not is_expected:  # or what waits for its turn, in place of one that is cancelled, does this one
+                    _start(_thread("sign-in", self._run_sign_in))
+            except _RefusedError:
+                self._sign_in, self._is_expected = None, False
+                raise
         self._tell("sign_in")
-        has_turn = self._await_turn(begun)
+
+    def _run_sign_in(self) -> None:
+        """Do the last sign-in that was asked for, if it is not cancelled by then.
+
+        One that was cancelled before has a while to end, because it may hold a port, and then there is the pause.
+        """
+        has_turn = self._turn.acquire(timeout=_CANCELLED_WITHIN)
+        time.sleep(max(0.0, self._ended.get("sign_in", -_PAUSE) + _PAUSE - time.monotonic()))
+        with self._lock:
+            begun, self._is_expected = self._sign_in, False
         try:
-            if not begun.prompt.cancelled:
+            if begun is not None:
                 self._sign_in_now(begun)
         finally:
             if has_turn:
                 self._turn.release()
 
-    def _await_turn(self, begun: _SignIn) -> bool:
-        """Wait until a cancelled sign-in has ended, for the while that is given to it, and then for the pause."""
-        end = time.monotonic() + _CANCELLED_WITHIN
-        has_turn = False
-        while not (has_turn or begun.prompt.cancelled or time.monotonic() > end):
-            has_turn = self._turn.acquire(timeout=_LOOKS)
-        while not begun.prompt.cancelled and time.monotonic() < self._ended.get("sign_in", -_PAUSE) + _PAUSE:
-            time.sleep(_LOOKS)
-        return has_turn
-
-    def _sign_in_now(self, begun: _SignIn) -> None:
+    def _sign_in_now(self, begun: SignIn) -> None:
         error = None
         try:
             if self._federation is None:
                 self._load()
             if self._federation is not None:
-                self._federation.federate_anew(begun.profile, prompt=begun.prompt)
+                clears = self._federation.clears  # before the look: a clear cancels first, and is counted then
+                if not begun.prompt.cancelled:
+                    self._federation.federate_anew(begun.profile, prompt=begun.prompt, clears=clears)
         except SignInCancelledError:
             pass
         except FederationError as refused:
@@ -282,17 +307,6 @@ class Controls:
             if self._sign_in is begun:
                 begun.error = error
                 self._sign_in = None if error is None else begun
-        if begun.cleared and self._federation is not None:  # it got through in the very moment of the clear
-            self._federation.clear()
-        self._tell("sign_in")
-
-    def _cancel(self, *, cleared: bool) -> None:
-        with self._lock:
-            begun, self._sign_in = self._sign_in, None
-            if begun is None:
-                return
-            begun.cleared = cleared and begun.error is None
-            begun.prompt.cancel()
         self._tell("sign_in")
 
     def _answer(self, text: str) -> None:
@@ -308,6 +322,9 @@ class Controls:
             always = () if self._federation is None else self._federation.status().remarks
             once = tuple(remark for remark in status.remarks if remark not in always)
             self._cleared, self._signed_in = None, replace(status, remarks=once)
+            with self._lock:
+                if self._sign_in is not None and self._sign_in.error is not None:
+                    self._sign_in = None  # somebody is signed in: what failed before is no news
         elif event == "refreshed" and self._signed_in is not None:
             self._signed_in = replace(self._signed_in, happened=None)  # what it changed is no news any more
         elif event == "cleared" and self._cleared is None:
@@ -319,8 +336,10 @@ class Controls:
 
     def _show(self, event: str) -> None:
         for screen in self._screens:
-            with contextlib.suppress(Exception):  # a front end that went away takes nothing from the others
+            try:
                 screen(event)
+            except Exception as error:  # noqa: BLE001 - one that fails takes nothing from the others
+                _log.warning("a screen raised %s", type(error).__name__)
 
     def _start(
         self,
@@ -329,30 +348,30 @@ class Controls:
         *,
         then: Callable[[], None] = lambda: None,
         pause: float = _PAUSE,
-    ) -> None:
-        """Do ``work`` on a thread, unless the same is being done or ended less than ``pause`` seconds ago."""
-        with self._lock:
-            if what in self._busy or time.monotonic() - self._ended.get(what, -pause) < pause:
-                return
-            self._busy.add(what)
+    ) -> threading.Thread | None:
+        """Do ``work`` on a thread, unless the same is being done or ended less than ``pause`` seconds ago.
+
+        The thread that does it, be it started by this call or before.
+        """
 
         def run() -> None:
             try:
                 work()
             finally:
                 with self._lock:
-                    self._busy.discard(what)
+                    self._busy.pop(what, None)
                     self._ended[what] = time.monotonic()
                 then()
 
-        try:
-            _start(_thread(what, run))
-        except _RefusedError:
-            self._busy.discard(what)
-            raise
+        with self._lock:
+            if what not in self._busy and time.monotonic() - self._ended.get(what, -pause) >= pause:
+                thread = _thread(what, run)
+                _start(thread)
+                self._busy[what] = thread
+            return self._busy.get(what)
 
 
-def _checked(content: object) -> tuple[str, dict[str, Any]]:
+def _checked(content: object, actions: Mapping[str, _Action]) -> tuple[_Action, dict[str, Any]]:
     """The action and what is said with it."""
     if not isinstance(content, dict):
         raise _RefusedError("The request is not an object.")
@@ -364,16 +383,16 @@ def _checked(content: object) -> tuple[str, dict[str, Any]]:
         raise _RefusedError(
             f"This kernel speaks protocol {PROTOCOL}, the front end another: update jupyter-aws-federation in {side}."
         )
-    wanted = _TABLE.get(action) if isinstance(action, str) else None
-    if wanted is None:
+    found = actions.get(action) if isinstance(action, str) else None
+    if found is None:
         raise _RefusedError("There is no such action.")
     said = {key: value for key, value in content.items() if key not in {"protocol", "action"}}
-    if said.keys() != wanted.keys() or any(type(value) not in wanted[key] for key, value in said.items()):
-        raise _RefusedError(f"The action {action} takes {' and '.join(wanted) or 'nothing'}, and nothing else.")
+    if said.keys() != found.takes.keys() or any(type(value) not in found.takes[key] for key, value in said.items()):
+        raise _RefusedError(f"The action {action} takes {' and '.join(found.takes) or 'nothing'}, and nothing else.")
     for value in said.values():
         if isinstance(value, str) and not _is_short_text(value):
             raise _RefusedError("The request is too long, or no text.")
-    return str(action), said
+    return found, said
 
 
 def _is_short_text(text: str) -> bool:
@@ -388,7 +407,7 @@ def _holds(status: SessionStatus) -> bool:
     return status.is_federated or bool(status.beside)
 
 
-def _told(sign_in: _SignIn | None) -> dict[str, Any] | None:
+def _told(sign_in: SignIn | None) -> dict[str, Any] | None:
     if sign_in is None:
         return None
     if sign_in.error is not None:
@@ -403,7 +422,6 @@ def _told(sign_in: _SignIn | None) -> dict[str, Any] | None:
         if offer is None
         else {
             "issuer": offer.issuer,
-            "client_id": offer.client_id,
             "steps": list(offer.steps),
             "address": offer.address,
             "code": offer.code,

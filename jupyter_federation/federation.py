@@ -166,11 +166,19 @@ class Federation:
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt, configuration.policy)
 
-    def federate_anew(self, profile: str | None = None, *, prompt: Prompt) -> SessionStatus:
+    @property
+    def clears(self) -> Counter[str | None]:
+        """How often what was cleared so far; `federate_anew` is told it."""
+        return self._clears.copy()
+
+    def federate_anew(
+        self, profile: str | None = None, *, prompt: Prompt, clears: Counter[str | None] | None = None
+    ) -> SessionStatus:
         """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in.
 
-        Without a name it repeats the sign-in that there is, options and all, and never turns it into the default
-        profile's.  Raises InvalidStateError where that came from a call in Python, which alone can repeat it.
+        It counts only if it was not cleared since ``clears`` was read, or else since the call.  Without a name it
+        repeats the sign-in that there is, options and all, and never turns it into the default profile's.  Raises
+        InvalidStateError where that came from a call in Python, which alone can repeat it.
         """
         configuration = self._load_configuration()
         current = self._current
@@ -183,7 +191,7 @@ class Federation:
         else:
             selected = configuration.profile(profile)
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-        return self._sign_in(selected, source, prompt, configuration.policy)
+        return self._sign_in(selected, source, prompt, configuration.policy, clears)
 
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.
@@ -299,8 +307,15 @@ class Federation:
         if before is not None:
             before.session.close()
 
-    def _sign_in(self, profile: Profile, source: TokenSource, prompt: Prompt, policy: Policy) -> SessionStatus:
-        before, clears = self._current, self._clears_of(profile)
+    def _sign_in(
+        self,
+        profile: Profile,
+        source: TokenSource,
+        prompt: Prompt,
+        policy: Policy,
+        counted: Counter[str | None] | None = None,
+    ) -> SessionStatus:
+        before, clears = self._current, self._clears_of(profile, counted)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
         if before is not None:
@@ -328,9 +343,10 @@ class Federation:
             raise
         return session
 
-    def _clears_of(self, profile: Profile) -> int:
-        """How often ``profile`` was cleared so far, or everything."""
-        return self._clears[None] + (self._clears[profile.name] if profile.name else 0)
+    def _clears_of(self, profile: Profile, counted: Counter[str | None] | None = None) -> int:
+        """How often ``profile`` was cleared so far (or when ``counted`` was read), or everything."""
+        clears = self._clears if counted is None else counted
+        return clears[None] + (clears[profile.name] if profile.name else 0)
 
     def _check_not_cleared(self, profile: Profile, session: FederatedSession, clears: int) -> None:
         """Raise LoginFailedError, and end ``session``, where a clear came while somebody was signing in."""

@@ -35,12 +35,12 @@ class NotebookPrompt:
         """As a display that `close` empties, or as lines of text in a terminal."""
         self._show("")
         if getattr(get_ipython(), "kernel", None) is None:
-            sys.stdout.write(f"{offer.text}\n")
+            sys.stdout.write(f"{offer.text()}\n")
             sys.stdout.flush()
             return
         from IPython.display import DisplayHandle
 
-        content = {"text/plain": offer.text, "text/html": offer.html}
+        content = {"text/plain": offer.text(), "text/html": offer.html()}
         if self._display is None:
             self._display = DisplayHandle()  # type: ignore[no-untyped-call]
             self._display.display(content, raw=True)  # an interrupt right behind it: `close` knows of it already

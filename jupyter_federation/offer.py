@@ -19,7 +19,7 @@ class Offer:
 
     ``steps`` are sentences.  ``address`` is where the browser goes, None where the person needs none from here;
     ``code`` is what is typed there, where something is.  ``until`` says when the offer ends (UTC), None where it ends
-    with the cell.
+    with the answer.
     """
 
     issuer: str
@@ -29,15 +29,13 @@ class Offer:
     code: str | None = None
     until: datetime | None = None
 
-    @property
-    def text(self) -> str:
-        """Complete by itself."""
+    def text(self, cancel: str = "interrupt the cell") -> str:
+        """Complete by itself; ``cancel`` says what ends it."""
         address = () if self.address is None else (self.address,)
         code = () if self.code is None else (f"The code is {self.code}",)
-        return "\n".join((self._headline, *self.steps, *address, *code, self._end))
+        return "\n".join((self._headline, *self.steps, *address, *code, self._end(cancel)))
 
-    @property
-    def html(self) -> str:
+    def html(self, cancel: str = "interrupt the cell") -> str:
         """A link that opens the window, and the code with a button that copies it."""
         link = code = ""
         if self.address is not None:
@@ -56,17 +54,16 @@ class Offer:
         return (
             '<div class="jf-offer" style="padding: 4px 12px">'
             f"<strong>{html.escape(self._headline)}</strong>{said}"
-            f"{link}{code}<div>{html.escape(self._end)}</div></div>"
+            f"{link}{code}<div>{html.escape(self._end(cancel))}</div></div>"
         )
 
     @property
     def _headline(self) -> str:
         return f"Sign in at {self.issuer} to the application {self.client_id}."
 
-    @property
-    def _end(self) -> str:
+    def _end(self, cancel: str) -> str:
         if self.until is None:
-            return "The offer stands until you answer or interrupt the cell."
+            return f"The offer stands until you answer or {cancel}."
         minutes = round((self.until - datetime.now(timezone.utc)).total_seconds() / 60)  # UTC is few people's time
         for_how_long = f"for {minutes} minutes, " if minutes > 1 else ""
-        return f"The offer stands {for_how_long}until {self.until:%H:%M:%S} UTC; interrupt the cell to cancel it."
+        return f"The offer stands {for_how_long}until {self.until:%H:%M:%S} UTC; {cancel} to cancel it."

@@ -33,7 +33,7 @@ class PanelPrompt:
         self, changed: Callable[[], None], *, takes_answers: bool = True, patience: timedelta | None = None
     ) -> None:
         self._changed = changed
-        self._takes_answers = takes_answers
+        self.takes_answers = takes_answers
         self._patience = patience
         self._answers: queue.SimpleQueue[Secret | None] = queue.SimpleQueue()
         self._said_at = float("-inf")
@@ -51,7 +51,7 @@ class PanelPrompt:
     def ask_secret(self, question: str) -> str:
         """What the person types into the dialog that the front end opens for ``question``."""
         self._go_on()
-        if not self._takes_answers:
+        if not self.takes_answers:
             raise LoginFailedError(
                 "This sign-in asks for something to be pasted, and the panel has no field that is not saved.",
                 fix="Run %federate --no-browser in a cell, or install the JupyterLab extension.",

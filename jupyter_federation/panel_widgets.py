@@ -1,9 +1,11 @@
 """The panel: one set of plain widgets for each kernel, shown as often as one likes, up to date by subscription.
 
-What it holds is saved with a notebook on request, so it is profile, state and times; person, account and role are
-filled in by the JupyterLab extension, which finds its way by these classes (docs/decisions/0011-front-end.md):
+What it holds is saved with a notebook on request, so it is profile, state and times; while a sign-in is open that was
+begun without the JupyterLab extension, its page and code too, which are worth nothing once it has ended.  Person,
+account and role are filled in by the extension, which finds its way by these classes
+(docs/decisions/0011-front-end.md):
 
-- ``jf-panel`` and ``jf-panel-<id>`` on the outermost box;
+- ``jf-panel`` on the outermost box;
 - ``jf-action-refresh``, ``-clear``, ``-clear-sign-out``, ``-sign-in``, ``-cancel``, ``-answer`` on the buttons, and
   ``jf-profile`` on the chooser;
 - ``time.jf-countdown`` with ``datetime``, a time that counts down;
@@ -20,13 +22,13 @@ buttons, ``jf-notice`` on what a click was refused for.
 from __future__ import annotations
 
 import contextvars
-import html
 import threading
 from collections.abc import Iterator
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.controls import Controls, shared
+from jupyter_federation.markup import escaped, linked, moment, time_tag
 from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.session_status import SessionStatus, without_persons
 
@@ -124,7 +126,6 @@ class _Widgets:
         actions.add_class("jf-actions")
         self._box = ipywidgets.VBox([self._state, actions, place, self._offer, self._notice])
         self._box.add_class("jf-panel")
-        self._box.add_class(f"jf-panel-{controls.panel}")
         controls.read_profiles()
         self._render()
         # As in `comm`: a thread of ours has no context of the kernel's.
@@ -144,7 +145,8 @@ class _Widgets:
     def close(self) -> None:
         """Take them away."""
         self.leave()
-        self._box.close()
+        for widget in _whole(self._box):
+            widget.close()
 
     def _button(self, action: str, text: str, tooltip: str) -> ipywidgets.Button:
         import ipywidgets
@@ -165,7 +167,7 @@ class _Widgets:
         if action.startswith("clear"):
             request |= {"action": "clear", "sign_out": action == "clear-sign-out"}
         elif action == "sign-in":
-            chosen = self._profile.value
+            chosen = None if self._profile.layout.display == "none" else self._profile.value
             request["profile"] = chosen if chosen in self._controls.profiles else None
         reply = self._controls.request(request, takes_answers=False)
         self._notice.value = "" if reply["ok"] else _line(reply["error"])
@@ -195,9 +197,10 @@ class _Widgets:
             self._offer.value = ""
         elif sign_in.error is not None:
             self._offer.value = _line(without_persons(sign_in.error))
+        elif sign_in.prompt.takes_answers or sign_in.prompt.offer is None:  # with the extension, the channel tells it
+            self._offer.value = _line("The sign-in is open …")
         else:
-            offer = sign_in.prompt.offer
-            self._offer.value = _line("The sign-in begins …") if offer is None else offer.html
+            self._offer.value = sign_in.prompt.offer.html("press Cancel")
 
 
 def markup(status: SessionStatus, *, cleared: bool = False) -> str:
@@ -233,12 +236,12 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
 def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """What stands in the panel: a word for it, its label, its value as HTML."""
     if status.profile is not None:
-        yield "profile", "Federation profile", html.escape(status.profile)
+        yield "profile", "Federation profile", escaped(status.profile)
     if status.is_federated:
         whoami = "<code>%federate whoami</code>"
         yield "who", "Who", f'<span class="jf-place-subject">{whoami} tells</span>'
         places = "".join(f'<span class="jf-place-{place}"></span>' for place in ("account", "role"))
-        region = "" if status.region is None else html.escape(status.region)
+        region = "" if status.region is None else escaped(status.region)
         hint = f'<span class="jf-hint">{"; " if region else ""}account and role: {whoami}</span>'
         yield "where", "Where", f'{places}<span class="jf-place-region">{region}</span>{hint}'
         if status.identity_id is not None:
@@ -246,9 +249,9 @@ def _rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
             yield "identity", "Identity", f'<span style="{_MUTED}">{place}</span>'
     yield from _time_rows(status)
     if status.set_aside:
-        yield "set-aside", "Set aside", f"{html.escape(', '.join(status.set_aside))}: given back on clear"
+        yield "set-aside", "Set aside", f"{escaped(', '.join(status.set_aside))}: given back on clear"
     if status.beside:
-        yield "beside", "Beside it", f"{html.escape(', '.join(status.beside))} (jf.session)"
+        yield "beside", "Beside it", f"{escaped(', '.join(status.beside))} (jf.session)"
     yield from _said_rows(status)
 
 
@@ -268,14 +271,11 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
     if status.last_error:
-        yield "error", "Last error", html.escape(without_persons(status.last_error))
+        yield "error", "Last error", escaped(without_persons(status.last_error))
     if status.happened is not None:
-        yield "remark", "", html.escape(status.happened)
+        yield "remark", "", escaped(status.happened)
     for remark in status.remarks:
-        said = html.escape(remark)
-        for page in map(html.escape, status.pages):
-            said = said.replace(page, f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>')
-        yield "remark", "", f'<span style="{_MUTED}">{said}</span>'
+        yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
 
 
 def _sign_in(status: SessionStatus) -> str:
@@ -293,20 +293,27 @@ def _sign_in(status: SessionStatus) -> str:
     return "is renewed in the background while the notebook runs"
 
 
-def _countdown(moment: datetime) -> str:
-    as_text = f"{moment:%Y-%m-%d %H:%M:%S} UTC"  # the extension shows the browser's zone, and this when pointed at
-    return (
-        f'<time class="jf-countdown" role="timer" style="white-space: nowrap" title="{as_text}" '
-        f'datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{as_text}</time>'
-    )
+def _countdown(at: datetime) -> str:
+    """The extension shows it in the browser's zone with what is left, and as it is here when pointed at."""
+    return time_tag(at, f' class="jf-countdown" role="timer" title="{moment(at)}"')
 
 
 def _line(text: str) -> str:
-    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{html.escape(text)}</div>'
+    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{escaped(text)}</div>'
 
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:
     widget.layout.display = None if visible else "none"
+
+
+def _whole(widget: ipywidgets.Widget) -> Iterator[ipywidgets.Widget]:
+    """A widget and all that was made with it: what is in it, and how each looks."""
+    for child in getattr(widget, "children", ()):
+        yield from _whole(child)
+    for part in ("layout", "style"):
+        if widget.has_trait(part):
+            yield getattr(widget, part)
+    yield widget
 
 
 def _kernel() -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -10,11 +9,16 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from jupyter_federation.markup import linked, moment
+
 CredentialsState = Literal["none", "valid", "expired"]
 SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
 
 # Saved with the notebook, so without whom it is about: ARNs, Cognito ids, e-mail addresses, account numbers.
-_PERSONAL = re.compile(r"arn:aws[\w-]*:\S+|[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|[^\s@]+@[^\s@]+\w|\b\d{12}\b")
+# What is before an "@" or a ":" is looked for where the word begins, or a long one would be read anew at each letter.
+_PERSONAL = re.compile(
+    r"arn:aws[\w-]*:\S+|(?<!\S)@*[^\s@]+@\S+\w|(?<![\w-])[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|\b\d{12}\b"
+)
 
 
 def without_persons(text: str) -> str:
@@ -78,13 +82,9 @@ class SessionStatus:
         return {**live, "text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
-        lines = [html.escape(line, quote=False) for line in self._lines(datetime.now(timezone.utc))]
-        for moment in (self.credentials_expire_at, self.sign_in_expires_at):
-            if moment is not None:
-                lines = [line.replace(_moment(moment), _time_tag(moment)) for line in lines]
-        for page in self.pages:
-            lines = [line.replace(html.escape(page, quote=False), _link(page)) for line in lines]
-        headline, *rest = lines
+        moments = [each for each in (self.credentials_expire_at, self.sign_in_expires_at) if each is not None]
+        lines = self._lines(datetime.now(timezone.utc))
+        headline, *rest = (linked(line, pages=self.pages, moments=moments) for line in lines)
         colour = {"valid": "success", "expired": "error", "none": "info"}[self.credentials]
         if self.sign_in == "needs_you" and self.credentials == "valid":
             colour = "warn"
@@ -113,7 +113,7 @@ class SessionStatus:
         profile = f" with the federation profile {self.profile!r}" if self.profile else ""
         if self.credentials_expire_at is None:
             return "Not signed in to AWS. Run %federate to sign in."
-        until = _moment(self.credentials_expire_at)
+        until = moment(self.credentials_expire_at)
         if self.credentials == "expired":
             return f"Signed in to AWS{profile}, but the credentials expired at {until}."
         left = max(0, round((self.credentials_expire_at - now).total_seconds()))
@@ -130,29 +130,17 @@ class SessionStatus:
             if self.interactive:
                 ends = "Nothing renews your sign-in"
                 if end is not None:
-                    ends = f"Your sign-in ends at {_moment(end)}, and nothing renews it"
+                    ends = f"Your sign-in ends at {moment(end)}, and nothing renews it"
                 way = f"by the panel's Sign in button, or with %federate clear and then {self.way_back}"
                 return f"{ends}: sign in anew before, {way}."
             if end is None:
                 return "Nothing renews the token behind it: bring a fresh one when the credentials have expired."
             ends = "ended" if end <= now else "ends"
             return (
-                f"The token behind it {ends} at {_moment(end)}, and nothing renews it: bring a fresh one by then, and "
+                f"The token behind it {ends} at {moment(end)}, and nothing renews it: bring a fresh one by then, and "
                 f"run {self.way_back} again."
             )
         return "Renewed in the background while the notebook runs."
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
-
-
-def _time_tag(moment: datetime) -> str:
-    return f'<time style="white-space: nowrap" datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{_moment(moment)}</time>'
-
-
-def _link(page: str) -> str:
-    return f'<a href="{html.escape(page)}" target="_blank" rel="noopener noreferrer">{html.escape(page)}</a>'
 
 
 def _duration(seconds: int) -> str:

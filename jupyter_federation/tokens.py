@@ -26,6 +26,7 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 
 _JWT_SHAPE = re.compile(r"eyJ[^.]*\.[^.]*\.[^.]*")  # three parts, the first of them base64url of '{"'
 _LONGEST = 50_000  # characters; what Cognito takes (its API reference), and far beyond any real token
+_LONGEST_ISSUER = 255  # characters; what IAM takes for an OpenID provider (its API reference)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,9 +74,10 @@ class IdToken:
         if not _JWT_SHAPE.fullmatch(text):
             return cls(raw=text)
         claims = _claims(text)
-        if printable(str(claims.get("iss", ""))) != str(claims.get("iss", "")):
+        issuer = str(claims.get("iss", ""))
+        if len(issuer) > _LONGEST_ISSUER or printable(issuer) != issuer:
             raise InvalidTokenError(
-                "The token's issuer (iss) holds characters that no address has.",
+                "The token's issuer (iss) is longer than AWS takes, or holds characters that no address has.",
                 fix="Use the provider's ID token (id_token) as it was issued.",
             )
         audience = claims.get("aud")

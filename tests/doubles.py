@@ -150,7 +150,7 @@ class Nobody:
     reaches_somebody = False
 
     def show(self, offer: Offer) -> None:
-        self.shown.append(offer.text)
+        self.shown.append(offer.text())
 
     def ask_secret(self, question: str) -> str:
         raise LoginRequiredError("Nobody is here to answer.", fix="Use --token-file.")

@@ -77,10 +77,10 @@ class Person:
 
     def show(self, offer):
         self.offers.append(offer)
-        self.shown.append((offer.text, offer.html))
-        self.read(offer.text)
+        self.shown.append((offer.text(), offer.html()))
+        self.read(offer.text())
         if offer.code is not None:
-            self.type_code(offer.text)
+            self.type_code(offer.text())
 
     def type_code(self, text):
         """Type the code that is shown into the page that is named."""

@@ -116,6 +116,7 @@ def test_a_file_that_changes_the_source_drops_what_only_the_earlier_source_used(
         ('{"Federation": {"default_profile": ["a"]}}', "`default_profile` is not a string"),
         ('{"Federation": {"profiles": {"status": {}}}}', "cannot be called 'status'"),
         ('{"Federation": {"profiles": {"my profile": {}}}}', "cannot be called 'my profile'"),
+        ('{"Federation": {"profiles": {"\\ud800x": {}}}}', r"cannot be called '\ud800x'"),
         (
             '{"Federation": {"policy": {"max_hours": 8}}}',
             "there is no setting `max_hours`. Did you mean `max_session_hours`?",

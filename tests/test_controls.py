@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
 from front_end import within
+from jupyter_client.session import Session
 
-from jupyter_federation import controls as room
+from jupyter_federation import markup as markup_room
+from jupyter_federation import panel_widgets, session_status
+from jupyter_federation.comm import Channel
 from jupyter_federation.controls import Controls
 from jupyter_federation.errors import LoginFailedError, SourceUnavailableError
 from jupyter_federation.offer import Offer
 from jupyter_federation.panel_prompt import PanelPrompt, SignInCancelledError
-from jupyter_federation.panel_widgets import markup
+from jupyter_federation.panel_widgets import Panel, markup
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 
@@ -29,7 +33,8 @@ class Scripted:
     def __init__(self):
         self.now = SessionStatus()
         self.lock = threading.Lock()
-        self.cleared = 0
+        self.clears = Counter()
+        self.asked = []
         self.sign_in = lambda prompt: None
         self.sign_out = lambda: None
 
@@ -40,9 +45,18 @@ class Scripted:
         self.tell = subscriber
         return lambda: None
 
-    def federate_anew(self, profile, *, prompt):
+    def federate_anew(self, profile, *, prompt, clears=None):
+        self.asked.append(profile)
+        counted = (self.clears if clears is None else clears).copy()
         self.sign_in(prompt)
+        if counted != self.clears:
+            raise LoginFailedError("Cleared meanwhile.", fix="Sign in again.")
         self.now = VALID
+
+    @property
+    def cleared(self):
+        """How often."""
+        return self.clears[None]
 
     def clear(self):
         return self.begin_clear()()
@@ -50,7 +64,7 @@ class Scripted:
     def begin_clear(self, *, sign_out=False, prompt=None):
         with self.lock:
             self.now = SessionStatus()
-            self.cleared += 1
+            self.clears[None] += 1
         return lambda: (self.sign_out(), SessionStatus(happened="Cleared."))[1]
 
 
@@ -68,6 +82,11 @@ def controls(federation):
 
 def ask(controls, action, **said):
     return controls.request({"protocol": 1, "action": action, **said}, takes_answers=True)
+
+
+def threads(kind="jupyter-federation"):
+    """The names of ours that run."""
+    return [each.name for each in threading.enumerate() if kind in each.name and "notifier" not in each.name]
 
 
 def is_over(controls):
@@ -127,7 +146,85 @@ def test_a_sign_in_that_gets_through_in_the_moment_of_a_clear_is_cleared(control
     entered.wait(5)
     ask(controls, "clear", sign_out=False)
     go_on.set()
-    within(2, lambda: federation.cleared and not federation.now.is_federated, lambda: federation.now)
+    within(2, lambda: not threads("sign-in"), threads)
+    assert (1, False) == (federation.cleared, federation.now.is_federated)
+    assert controls.sign_in is None
+
+
+def test_a_clear_ends_no_later_sign_in(controls, federation):
+    """What the clear has cancelled may take long to end; who signs in meanwhile, in a cell, stays signed in."""
+    entered, go_on = threading.Event(), threading.Event()
+    federation.sign_in = lambda prompt: (entered.set(), go_on.wait(5), prompt.waiting("Waiting", 1))
+    ask(controls, "sign_in", profile=None)
+    entered.wait(5)
+    ask(controls, "clear", sign_out=False)
+    federation.now = VALID
+    go_on.set()
+    within(2, lambda: not threads("sign-in"), threads)
+    assert (1, VALID) == (federation.cleared, controls.status())
+
+
+def test_a_sign_in_in_a_cell_takes_the_error_of_a_click_away(controls, federation):
+    """Somebody is signed in: that a click failed before is no news."""
+    federation.sign_in = lambda prompt: 1 / 0
+    ask(controls, "sign_in", profile=None)
+    within(2, lambda: is_over(controls), lambda: "")
+    assert controls.sign_in.error
+    federation.tell("refreshed", VALID)
+    assert controls.sign_in.error
+    federation.tell("federated", VALID)
+    assert controls.sign_in is None
+
+
+def test_a_clear_that_fails_is_one_piece_of_work_and_says_what_failed(controls, federation, monkeypatch):
+    """Not that something is being delivered; and the state goes on saying it until the next attempt."""
+    federation.now, clear, started = VALID, federation.begin_clear, []
+    start = threading.Thread.start
+    monkeypatch.setattr(threading.Thread, "start", lambda thread: (started.append(thread.name), start(thread)))
+    federation.begin_clear = lambda **_: {}["planted-secret"]
+    reply = ask(controls, "clear", sign_out=False)
+    assert ["jupyter-federation-clear"] == [name for name in started if "notifier" not in name]
+    for said in (reply["error"], reply["state"]["status"]["last_error"]):
+        assert "The clear failed in an unforeseen way: KeyError. Run %federate clear in a cell." == said
+    federation.begin_clear = clear
+    reply = ask(controls, "clear", sign_out=False)
+    assert (True, None) == (reply["ok"], reply["state"]["status"]["last_error"])
+
+
+def test_a_renewal_that_fails_in_an_unforeseen_way_says_so(controls, federation):
+    """By its type, in the state that is told when it has ended."""
+    federation.now, federation.refresh = VALID, lambda: {}["planted-secret"]
+    assert ask(controls, "refresh")["ok"]
+    within(2, lambda: controls.status().last_error is not None, threads)
+    assert "The renewal failed in an unforeseen way: KeyError" in controls.status().last_error
+
+
+def test_a_state_has_a_number_from_before_it_was_looked_at(controls):
+    """What changes during the look is told again, with a higher one: the front end keeps that."""
+    look, meanwhile = controls.status, []
+    controls.status = lambda: (meanwhile.append(Controls().state()["number"]), look())[1]
+    assert controls.state()["number"] < meanwhile[0]
+
+
+def test_one_profile_without_a_default_is_meant(controls, federation):
+    """A click names none where there is nothing to choose."""
+    controls._profiles = ("only",)
+    ask(controls, "sign_in", profile=None)
+    within(2, lambda: federation.asked, threads)
+    assert ["only"] == federation.asked
+
+
+def test_a_chooser_that_is_hidden_chooses_nothing(controls, federation, profiles, monkeypatch):
+    """Signed in with a profile that stands in no file any more, a click repeats that, and is not the one that does."""
+    profiles(only={"source": "env", "variable": "TOKEN", "role_arn": "arn:aws:iam::123456789012:role/R"})
+    federation.now = replace(VALID, profile="gone")
+    panel = Panel(controls)
+    widgets = panel._shown()
+    assert "none" == widgets._profile.layout.display
+    widgets._clicked("sign-in")
+    within(2, lambda: federation.asked, threads)
+    panel.close()
+    assert [None] == federation.asked
 
 
 def test_sign_ins_that_are_cancelled_at_once_wait_for_their_turn_and_are_few(controls, federation):
@@ -148,7 +245,7 @@ def test_sign_ins_that_are_cancelled_at_once_wait_for_their_turn_and_are_few(con
         ask(controls, "cancel")
         time.sleep(max(0.0, began + number / 500 - time.monotonic()))
         most = max(most, sum(each.name.endswith("sign-in") for each in threading.enumerate()))
-    assert most < 100
+    assert most <= 2
     assert ask(controls, "sign_in", profile=None)["ok"]
     within(5, lambda: is_over(controls), lambda: "")
     assert federation.now == VALID
@@ -174,21 +271,27 @@ def test_an_unknown_name_is_refused_once_the_profiles_are_known(controls, federa
 
 
 def test_where_no_thread_can_be_started_the_request_says_so(controls, federation, monkeypatch):
-    """And the next one is not told that something is open."""
+    """And the next one is not told that something is open; with threads again, it works."""
     federation.now = VALID
 
     def no_thread(thread):
-        raise room._RefusedError("No thread could be started.")
+        raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(room, "_start", no_thread)
-    for _ in range(2):
-        assert "thread" in ask(controls, "sign_in", profile=None)["error"]
-        assert "thread" in ask(controls, "refresh")["error"]
-        assert "thread" in ask(controls, "clear", sign_out=False)["error"]
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", no_thread)
+        for _ in range(2):
+            assert "thread" in ask(controls, "sign_in", profile=None)["error"]
+            assert "thread" in ask(controls, "refresh")["error"]
+            assert "thread" in ask(controls, "clear", sign_out=False)["error"]
+    federation.now = SessionStatus()
+    assert ask(controls, "sign_in", profile=None)["ok"]
+    within(5, lambda: federation.now == VALID and controls.sign_in is None, threads)
+    assert ask(controls, "clear", sign_out=False)["ok"]
+    assert not federation.now.is_federated
 
 
-def test_one_screen_that_fails_takes_nothing_from_the_next(controls, federation):
-    """A front end that went away."""
+def test_one_screen_that_fails_takes_nothing_from_the_next(controls, federation, caplog):
+    """A front end that went away; the log has the fault's type."""
     told = []
     controls.add(lambda event: 1 / 0)
     leave = controls.add(told.append)
@@ -196,6 +299,22 @@ def test_one_screen_that_fails_takes_nothing_from_the_next(controls, federation)
     leave()
     federation.tell("expired", VALID)
     assert ["refreshed"] == told
+    assert "a screen raised ZeroDivisionError" in caplog.text
+
+
+def test_what_was_on_its_way_when_the_channel_closed_is_told_to_nobody():
+    """And is no fault: %unload_ext may come between."""
+    Channel(None, Controls)._tell(Controls(), "state")
+
+
+def test_half_a_pair_of_surrogates_silences_nobody(controls, federation):
+    """In whatever a provider has said: the state fits into a message, and says the rest."""
+    federation.now = replace(VALID, subject="\ud800ada", last_error="\udfff", remarks=("\ud800",), beside=("\ud800",))
+    state = controls.state()
+    assert Session().pack(state)
+    assert ("?ada", "?", ["?"], ["?"]) == tuple(
+        state["status"][each] for each in ("subject", "last_error", "remarks", "beside")
+    )
 
 
 # The prompt
@@ -281,7 +400,35 @@ def test_the_way_to_a_new_sign_in_fits_what_signs_in():
     assert "sign in anew before, by the button" in markup(asked)
 
 
-def test_the_markup_does_not_change_while_nothing_happens():
-    """Times stand in it as they are: a clock that ran in it would be a message each second."""
-    assert markup(VALID) == (time.sleep(0.01), markup(VALID))[1]
+def test_the_markup_does_not_change_while_nothing_happens(monkeypatch):
+    """Times stand in it as they are, a minute later too: a clock that ran in it would be a message each second."""
+    end = datetime.now(timezone.utc) + timedelta(minutes=42)
+    status = replace(VALID, sign_in="not_renewable", credentials_expire_at=end, sign_in_expires_at=end, next_try_at=end)
+    shown, said = markup(status), str(status)
+
+    class Later(datetime):
+        @classmethod
+        def now(cls, tz=None):
+            return datetime.now(tz) + timedelta(minutes=1)
+
+    for room in (panel_widgets, session_status, markup_room):
+        monkeypatch.setattr(room, "datetime", Later)
+    assert shown == markup(status)
+    assert said != str(status)  # in which it does run
     assert "jf-is-cleared" in markup(SessionStatus(), cleared=True)
+
+
+def test_times_and_pages_that_hold_one_another_stand_once():
+    """Token and credentials may end in the same second, and one page's address begin as another's."""
+    pages = ("https://x.example/", "https://x.example/out?a=1&b=2")
+    status = replace(
+        VALID,
+        sign_in="not_renewable",
+        sign_in_expires_at=NOON,
+        pages=pages,
+        remarks=(f"Open {pages[1]} or {pages[0]}",),
+    )
+    for shown in (status._repr_html_(), markup(status)):
+        assert 2 == shown.count("<time") == shown.count("</time>")
+        assert ">https://x.example/out?a=1&amp;b=2</a> or <a" in shown
+        assert 2 == shown.count("<a ")

@@ -37,7 +37,7 @@ LAYERS = (
     ("sign_in",),
     ("tokens", "mailbox"),
     ("offer",),
-    ("redaction",),
+    ("redaction", "markup"),
     ("errors",),
 )
 # Imports that point up on purpose, each lazy, with the reason.

@@ -122,7 +122,7 @@ def test_what_a_terminal_is_shown_is_text(capsys):
     prompt = NotebookPrompt()
     prompt.show(OFFER)
     prompt.close()
-    assert capsys.readouterr().out == f"{OFFER.text}\n"
+    assert capsys.readouterr().out == f"{OFFER.text()}\n"
 
 
 def test_what_was_just_shown_when_an_interrupt_came_goes_too(monkeypatch):
@@ -162,7 +162,7 @@ def test_what_a_front_end_is_shown_goes_when_the_call_is_over(monkeypatch):
     prompt.ask_secret("?")
     prompt.close()
     prompt.close()
-    one = {"text/plain": OFFER.text, "text/html": OFFER.html}
+    one = {"text/plain": OFFER.text(), "text/html": OFFER.html()}
     assert displayed[0] == one
     assert "AB-CD" in displayed[1]["text/html"]
     assert displayed[2:] == [{"text/plain": ""}]

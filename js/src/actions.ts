@@ -3,22 +3,31 @@ import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Request } from './protocol';
 import type { IFederationKernel } from './tokens';
 
-/** Ask a kernel, and say so where it refuses or is gone. */
+const PATIENCE = 5000; // milliseconds; a clear takes half a second at most, everything else a few milliseconds
+
+/** Ask a kernel, and say so where it refuses, is gone, or does not answer; the last as long as it does not. */
 export async function act(kernel: IFederationKernel, request: Request): Promise<void> {
+  const stays = { autoClose: false } as const;
+  let said = '';
+  const late = window.setTimeout(() => {
+    said = Notification.warning(`The kernel does not answer (${kernel.title})`, stays);
+  }, PATIENCE);
   try {
     const reply = await kernel.request(request);
-    if (!reply.ok && reply.error) {
-      Notification.error(reply.error, { autoClose: false });
+    if (!reply.ok) {
+      Notification.error(reply.error ?? 'The kernel refused', stays);
     }
   } catch (error) {
     Notification.error((error as Error).message);
   }
+  window.clearTimeout(late);
+  said && Notification.dismiss(said);
 }
 
-/** Sign in with a profile that the kernel named, or with its default. */
-export function signIn(kernel: IFederationKernel, profile: string | null): Promise<void> {
-  const known = profile !== null && kernel.state.profiles.includes(profile);
-  return act(kernel, { action: 'sign_in', profile: known ? profile : null });
+/** Sign in with a profile that the kernel named, or with its default; without a choice, as somebody is signed in. */
+export function signIn(kernel: IFederationKernel, profile = kernel.state.status.profile): Promise<void> {
+  const { profiles } = kernel.state;
+  return act(kernel, { action: 'sign_in', profile: profiles.find(each => each === profile) ?? null });
 }
 
 /** Ask the person what the open sign-in asks; what is typed is shown nowhere and goes to the kernel alone. */

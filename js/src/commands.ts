@@ -2,6 +2,7 @@ import type { ICommandPalette } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { act, signIn } from './actions';
+import { isOpen } from './protocol';
 import type { IFederationKernel, IFederationKernels, IPopup } from './tokens';
 
 export const SIGN_IN = 'federation:sign-in';
@@ -34,10 +35,10 @@ export function addCommands(
   add(
     SIGN_IN,
     trans.__('Sign In to AWS'),
-    kernel => kernel.state.signIn === null || kernel.state.signIn.error !== null,
+    kernel => !isOpen(kernel.state),
     kernel => {
       popup.open();
-      return signIn(kernel, kernel.state.status.profile);
+      return signIn(kernel);
     }
   );
   add(
@@ -54,6 +55,6 @@ export function addCommands(
   );
   for (const command of [SIGN_IN, REFRESH, CLEAR, OPEN_PANEL]) {
     palette?.addItem({ command, category: trans.__('AWS Federation') });
+    kernels.changed.connect(() => registry.notifyCommandChanged(command));
   }
-  kernels.changed.connect(() => registry.notifyCommandChanged());
 }

@@ -1,5 +1,5 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
-import { PROTOCOL, type State } from './protocol';
+import { isOpen, PROTOCOL, type State } from './protocol';
 
 export type Level = 'quiet' | 'ordinary' | 'warn' | 'alarm';
 
@@ -50,67 +50,70 @@ export function expired(state: State, now: number): boolean {
   );
 }
 
-export function level(state: State, now: number, warnMinutes: number): Level {
+/** Why somebody has to sign in, or null. */
+function trouble(state: State, now: number): 'expired' | 'needs_you' | 'none' | null {
   const { credentials, sign_in } = state.status;
-  if (needsSignIn(state, now)) {
-    return credentials === 'none' && sign_in !== 'needs_you' ? 'quiet' : 'alarm';
-  }
-  return (left(state, now) ?? Number.POSITIVE_INFINITY) <= warnMinutes * 60_000 ? 'warn' : 'ordinary';
+  return expired(state, now)
+    ? 'expired'
+    : sign_in === 'needs_you'
+      ? sign_in
+      : credentials === 'none'
+        ? credentials
+        : null;
 }
 
 /** Whether somebody has to sign in. */
 export function needsSignIn(state: State, now: number): boolean {
-  const { credentials, sign_in } = state.status;
-  return credentials === 'none' || sign_in === 'needs_you' || expired(state, now);
+  return trouble(state, now) !== null;
+}
+
+export function level(state: State, now: number, warnMinutes: number): Level {
+  const why = trouble(state, now);
+  if (why) {
+    return why === 'none' ? 'quiet' : 'alarm';
+  }
+  return (left(state, now) ?? Number.POSITIVE_INFINITY) <= warnMinutes * 60_000 ? 'warn' : 'ordinary';
 }
 
 export function heading(state: State): string {
-  return ['AWS', state.status.profile ?? ''].join(' ').trim();
+  return `AWS ${state.status.profile ?? ''}`.trim();
 }
 
 /** The status item's text before the clock. */
 export function label(state: State, now: number, trans: TranslationBundle): string {
   const name = heading(state);
-  if (state.signIn?.error) {
-    return trans.__('%1: sign-in failed', name);
-  }
+  const why = trouble(state, now);
   if (state.signIn) {
-    return trans.__('%1: signing in', name);
+    return isOpen(state) ? trans.__('%1: signing in', name) : trans.__('%1: sign-in failed', name);
   }
-  if (expired(state, now)) {
-    return trans.__('%1 expired', name);
-  }
-  if (state.status.sign_in === 'needs_you') {
-    return trans.__('%1 needs you', name);
-  }
-  return state.status.credentials === 'none' ? trans.__('%1 signed out', name) : name;
+  return why
+    ? {
+        expired: trans.__('%1 expired', name),
+        needs_you: trans.__('%1 needs you', name),
+        none: trans.__('%1 signed out', name)
+      }[why]
+    : name;
 }
 
 /** The state in one sentence that stays the same until something happens or a threshold is passed. */
 export function words(state: State, now: number, warnMinutes: number, trans: TranslationBundle): string {
-  const { credentials, sign_in, refreshing } = state.status;
-  if (state.signIn?.error) {
-    return trans.__('The sign-in has failed.');
-  }
+  const why = trouble(state, now);
   if (state.signIn) {
-    return trans.__('A sign-in to AWS is open.');
+    return isOpen(state) ? trans.__('A sign-in to AWS is open.') : trans.__('The sign-in has failed.');
   }
-  if (expired(state, now)) {
-    return trans.__('The AWS session has expired.');
-  }
-  if (sign_in === 'needs_you') {
-    return trans.__('The AWS sign-in has ended and needs you.');
-  }
-  if (credentials === 'none') {
-    return trans.__('Not signed in to AWS.');
+  if (why) {
+    return {
+      expired: trans.__('The AWS session has expired.'),
+      needs_you: trans.__('The AWS sign-in has ended and needs you.'),
+      none: trans.__('Not signed in to AWS.')
+    }[why];
   }
   if (level(state, now, warnMinutes) === 'warn') {
     return trans.__('The AWS session ends in less than %1.', duration(warnMinutes * 60_000, trans));
   }
-  if (refreshing) {
-    return trans.__('The AWS session is being renewed.');
-  }
-  return trans.__('Signed in to AWS.');
+  return state.status.refreshing
+    ? trans.__('The AWS session is being renewed.')
+    : trans.__('Signed in to AWS.');
 }
 
 /** What becomes of the session when nobody does anything; null where there is none. */

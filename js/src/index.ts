@@ -9,7 +9,7 @@ import { ITranslator, nullTranslator } from '@jupyterlab/translation';
 import { Signal } from '@lumino/signaling';
 import { addCommands, OPEN_PANEL } from './commands';
 import { FederationKernels } from './kernels';
-import { BOX, fill, listen, type Owner, panelId } from './marks';
+import { listen } from './marks';
 import { Notifications } from './notifications';
 import { LivePanels, MIME_TYPE, PanelRenderer } from './panel';
 import { Popup } from './popup';
@@ -23,11 +23,12 @@ const bundle = (translator: ITranslator | null) =>
 
 const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
   id: 'jupyter-aws-federation:kernels',
-  description: 'Knows the kernels and their AWS sessions.',
+  description: 'Knows the AWS sessions.',
   autoStart: true,
   provides: IFederationKernels,
   optional: [INotebookTracker, IConsoleTracker],
   activate: (app: JupyterFrontEnd, notebooks: INotebookTracker | null, consoles: IConsoleTracker | null) => {
+    style();
     const known = new FederationKernels();
     for (const tracker of [notebooks, consoles]) {
       tracker?.forEach(panel => {
@@ -46,7 +47,7 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
 
 const settings: JupyterFrontEndPlugin<ISettings> = {
   id: 'jupyter-aws-federation:settings',
-  description: 'Settings of what is shown of an AWS session.',
+  description: 'Settings of what is shown.',
   autoStart: true,
   provides: ISettings,
   optional: [ISettingRegistry],
@@ -59,7 +60,7 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
 
 const popup: JupyterFrontEndPlugin<IPopup> = {
   id: 'jupyter-aws-federation:popup',
-  description: 'Shows the AWS session of the active notebook.',
+  description: 'Shows the active AWS session.',
   autoStart: true,
   provides: IPopup,
   requires: [IFederationKernels, ISettings],
@@ -69,52 +70,33 @@ const popup: JupyterFrontEndPlugin<IPopup> = {
     known: IFederationKernels,
     chosen: ISettings,
     translator: ITranslator | null
-  ) => {
-    style();
-    return new Popup(known, chosen, bundle(translator), () => void app.commands.execute(OPEN_PANEL));
-  }
+  ) => new Popup(known, chosen, bundle(translator), () => void app.commands.execute(OPEN_PANEL))
 };
 
 const panel: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:panel',
-  description: 'Lets the panel tick, and act while a cell runs.',
+  description: 'Lets the panel act while a cell runs.',
   autoStart: true,
-  requires: [IFederationKernels, IPopup, IRenderMimeRegistry],
+  requires: [IFederationKernels, IRenderMimeRegistry],
   optional: [ITranslator, ILabShell],
   activate: (
     app: JupyterFrontEnd,
     known: IFederationKernels,
-    shown: IPopup,
     registry: IRenderMimeRegistry,
     translator: ITranslator | null,
     shell: ILabShell | null
   ) => {
     const trans = bundle(translator);
-    const owner: Owner = box => {
-      const id = panelId(box);
-      return box === shown.node
-        ? shown.kernel
-        : (known.all.find(each => each.state.panel === id && id) ?? null);
-    };
     const live = new LivePanels(app, shell, known, trans);
     registry.addFactory(
       {
         safe: false, // in a notebook that is not trusted, the HTML is shown
         mimeTypes: [MIME_TYPE],
-        createRenderer: () =>
-          new PanelRenderer(known, registry, live, (box, kernel) => fill(box, kernel, trans))
+        createRenderer: () => new PanelRenderer(known, registry, live, trans)
       },
       -20 // before the widget view
     );
-    const upgrade = () => {
-      for (const box of document.querySelectorAll(BOX)) {
-        const kernel = owner(box);
-        kernel && fill(box, kernel, trans);
-      }
-    };
-    known.changed.connect(upgrade);
-    known.ticked.connect(upgrade);
-    listen(owner, trans);
+    listen(trans);
     app.commands.addCommand(OPEN_PANEL, {
       label: trans.__('Show AWS Session Panel'),
       isEnabled: () => known.current !== null,
@@ -125,7 +107,7 @@ const panel: JupyterFrontEndPlugin<void> = {
 
 const statusItem: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:status-item',
-  description: 'Shows in the status bar when the AWS session ends.',
+  description: 'Shows when the AWS session ends.',
   autoStart: true,
   requires: [IFederationKernels, ISettings, IPopup],
   optional: [IStatusBar, ITranslator],

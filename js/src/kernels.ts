@@ -1,4 +1,5 @@
-import { type Kernel, KernelMessage } from '@jupyterlab/services';
+import type { Kernel, KernelMessage } from '@jupyterlab/services';
+import { UUID } from '@lumino/coreutils';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import {
@@ -40,10 +41,7 @@ class FederationKernel implements IFederationKernel {
   readonly connections = new Set<Kernel.IKernelConnection>();
 
   get state(): State {
-    if (!this.latest) {
-      throw new Error('The kernel has not loaded jupyter_federation');
-    }
-    return this.latest;
+    return this.latest as State; // nobody is given a kernel that is not known
   }
 
   get known(): boolean {
@@ -65,14 +63,20 @@ class FederationKernel implements IFederationKernel {
     this.connections.add(connection);
     // Without a target the connection would close the comm in the kernel.
     connection.registerCommTarget(COMM_TARGET, () => undefined);
-    connection.iopubMessage.connect(this.onMessage, this);
-    connection.statusChanged.connect(this.onStatus, this);
-    connection.connectionStatusChanged.connect(this.onConnection, this);
-    connection.disposed.connect(this.disconnect, this);
+    connection.iopubMessage.connect((_, message) => this.onMessage(message));
+    connection.statusChanged.connect((_, status) => {
+      ['restarting', 'autorestarting', 'dead'].includes(status) && this.forget();
+    });
+    const attach = () => {
+      connection.connectionStatus === 'connected' && this.attach(connection);
+    };
+    connection.connectionStatusChanged.connect(attach);
+    connection.disposed.connect(() => {
+      this.connections.delete(connection);
+      this.changed();
+    });
     this.running = connection.status === 'busy';
-    if (connection.connectionStatus === 'connected') {
-      this.attach(connection);
-    }
+    attach();
   }
 
   async request(request: Request): Promise<Reply> {
@@ -87,18 +91,22 @@ class FederationKernel implements IFederationKernel {
     return reply;
   }
 
+  look(): void {
+    this.request({ action: 'state' }).catch(() => undefined);
+  }
+
   /** A comm that was opened before this page was there; the answer comes when no cell runs. */
   private attach(connection: Kernel.IKernelConnection): void {
     if (this.comm) {
-      this.ask();
+      this.look();
     }
     const before = this.comm;
     connection.requestCommInfo({ target_name: COMM_TARGET }).then(
       reply => {
         const found = reply.content.status === 'ok' ? Object.keys(reply.content.comms)[0] : undefined;
         if (found && this.comm !== found) {
-          this.comm = found;
-          this.ask();
+          this.follow(found);
+          this.look();
         } else if (!found && this.comm === before) {
           this.forget();
         }
@@ -107,11 +115,12 @@ class FederationKernel implements IFederationKernel {
     );
   }
 
-  private ask(): void {
-    this.request({ action: 'state' }).catch(() => undefined);
+  private follow(comm: string): void {
+    this.comm = comm;
+    this.number = 0;
   }
 
-  private onMessage(_: Kernel.IKernelConnection, message: KernelMessage.IIOPubMessage): void {
+  private onMessage(message: KernelMessage.IIOPubMessage): void {
     const type: string = message.header.msg_type;
     const content = message.content as Record<string, unknown>;
     const ours = content.comm_id === this.comm;
@@ -122,7 +131,7 @@ class FederationKernel implements IFederationKernel {
         this.running = content.execution_state === 'busy';
       }
     } else if (type === 'comm_open' && content.target_name === COMM_TARGET) {
-      this.comm = String(content.comm_id);
+      this.follow(String(content.comm_id));
       this.take(parseState(content.data));
     } else if (type === 'comm_msg' && ours) {
       this.take(parseState(content.data));
@@ -131,30 +140,19 @@ class FederationKernel implements IFederationKernel {
     }
   }
 
-  private onStatus(_: Kernel.IKernelConnection, status: Kernel.Status): void {
-    if (status === 'restarting' || status === 'autorestarting' || status === 'dead') {
-      this.forget();
-    }
-  }
-
-  private onConnection(connection: Kernel.IKernelConnection, status: Kernel.ConnectionStatus): void {
-    if (status === 'connected') {
-      this.attach(connection);
-    }
-  }
-
-  private disconnect(connection: Kernel.IKernelConnection): void {
-    this.connections.delete(connection);
-    this.changed();
-  }
-
   private take(state: State | null): void {
-    if (!state || !this.comm) {
-      return;
+    if (!state || !this.comm || state.number < this.number) {
+      return; // comm and reply come by two sockets, and one may overtake the other
     }
+    this.number = state.number;
     this.latest = state;
     this.skew = state.now - Date.now();
-    this.remember();
+    const kept = { comm: this.comm, skew: this.skew, state: impersonal(state) };
+    try {
+      sessionStorage.setItem(this.key, JSON.stringify(kept));
+    } catch {
+      // A browser that keeps nothing shows nothing between a reload and the end of the cell.
+    }
     this.changed();
   }
 
@@ -168,28 +166,17 @@ class FederationKernel implements IFederationKernel {
     }
   }
 
-  private remember(): void {
-    if (this.latest) {
-      const kept = { comm: this.comm, skew: this.skew, state: impersonal(this.latest) };
-      try {
-        sessionStorage.setItem(this.key, JSON.stringify(kept));
-      } catch {
-        // A browser that keeps nothing shows nothing between a reload and the end of the cell.
-      }
-    }
-  }
-
   private recall(): void {
     try {
-      const kept = JSON.parse(sessionStorage.getItem(this.key) ?? 'null') as Partial<Remembered> | null;
-      const state = parseState(kept?.state);
-      if (state && typeof kept?.comm === 'string' && typeof kept.skew === 'number') {
+      const kept = JSON.parse(sessionStorage.getItem(this.key) ?? 'null') as Remembered | null;
+      const state = kept && parseState(kept.state);
+      if (state) {
         this.comm = kept.comm;
         this.skew = kept.skew;
         this.latest = state;
       }
     } catch {
-      sessionStorage.removeItem(this.key);
+      // What is no JSON is none of ours.
     }
   }
 
@@ -199,6 +186,7 @@ class FederationKernel implements IFederationKernel {
 
   private latest: State | null = null;
   private comm: string | null = null;
+  private number = 0;
   private skew = 0;
 }
 
@@ -206,12 +194,10 @@ export class FederationKernels implements IFederationKernels {
   readonly changed: Signal<IFederationKernels, void> = new Signal(this);
   readonly ticked: Signal<IFederationKernels, void> = new Signal(this);
 
-  get current(): IFederationKernel | null {
-    return this.active && this.of(this.active);
-  }
+  currentPanel: SessionPanel | null = null;
 
-  get currentPanel(): SessionPanel | null {
-    return this.active;
+  get current(): IFederationKernel | null {
+    return this.currentPanel && this.of(this.currentPanel);
   }
 
   get all(): readonly IFederationKernel[] {
@@ -219,8 +205,7 @@ export class FederationKernels implements IFederationKernels {
   }
 
   of(panel: Widget): IFederationKernel | null {
-    const id = this.panels.get(panel)?.sessionContext.session?.kernel?.id;
-    const kernel = id === undefined ? undefined : this.kernels.get(id);
+    const kernel = this.behind(this.panels.get(panel));
     return kernel?.known ? kernel : null;
   }
 
@@ -235,8 +220,8 @@ export class FederationKernels implements IFederationKernels {
     panel.title.changed.connect(this.update, this);
     panel.disposed.connect(() => {
       this.panels.delete(panel);
-      if (this.active === panel) {
-        this.active = null;
+      if (this.currentPanel === panel) {
+        this.currentPanel = null;
       }
       this.update();
     });
@@ -248,10 +233,14 @@ export class FederationKernels implements IFederationKernels {
   /** A panel has come to the front; anything but a notebook or console leaves the last one current. */
   activate(widget: Widget | null): void {
     const panel = widget && this.panels.get(widget);
-    if (panel && panel !== this.active) {
-      this.active = panel;
+    if (panel && panel !== this.currentPanel) {
+      this.currentPanel = panel;
       this.update();
     }
+  }
+
+  private behind(panel: SessionPanel | undefined): FederationKernel | undefined {
+    return this.kernels.get(panel?.sessionContext.session?.kernel?.id ?? '');
   }
 
   private connect(connection: Kernel.IKernelConnection, panel: SessionPanel): void {
@@ -261,7 +250,7 @@ export class FederationKernels implements IFederationKernels {
       this.kernels.set(connection.id, kernel);
     }
     kernel.connect(connection);
-    this.active ??= panel;
+    this.currentPanel ??= panel;
     this.update();
   }
 
@@ -272,8 +261,7 @@ export class FederationKernels implements IFederationKernels {
       }
     }
     for (const panel of this.panels.values()) {
-      const id = panel.sessionContext.session?.kernel?.id;
-      const kernel = id === undefined ? undefined : this.kernels.get(id);
+      const kernel = this.behind(panel);
       if (kernel) {
         kernel.title = panel.title.label;
       }
@@ -290,24 +278,27 @@ export class FederationKernels implements IFederationKernels {
 
   private readonly kernels = new Map<string, FederationKernel>();
   private readonly panels = new Map<Widget, SessionPanel>();
-  private active: SessionPanel | null = null;
   private timer: number | null = null;
 }
 
 /** The content of the reply; rejects when the connection goes away first. */
 function send(connection: Kernel.IKernelConnection, request: Request): Promise<unknown> {
+  const { clientId: session, username } = connection;
   const message = {
-    ...KernelMessage.createMessage<KernelMessage.IDebugRequestMsg>({
-      channel: 'control',
-      msgType: 'debug_request',
-      session: connection.clientId,
-      username: connection.username,
-      content: { seq: 0, type: 'request', command: '' }
-    }),
+    channel: 'control',
+    header: {
+      msg_id: UUID.uuid4(),
+      msg_type: REQUEST,
+      date: new Date().toISOString(),
+      session,
+      username,
+      version: '5.2'
+    },
+    parent_header: {},
+    metadata: {},
     content: { protocol: PROTOCOL, ...request }
   };
   // The types of control messages are a closed list, Jupyter's own; the channel carries others as well.
-  (message.header as { msg_type: string }).msg_type = REQUEST;
   const future = connection.sendControlMessage(
     message as unknown as KernelMessage.IDebugRequestMsg,
     true,

@@ -11,14 +11,28 @@ import { until } from './countdown';
 import { roleName, type SignIn } from './protocol';
 import type { IFederationKernel } from './tokens';
 
-/** The kernel that a box belongs to, if this page knows it. */
-export type Owner = (box: Element) => IFederationKernel | null;
-
 export const BOX = '.jf-panel';
 
-/** The panel id in a box's classes. */
-export function panelId(box: Element): string | null {
-  return [...box.classList].find(name => name.startsWith('jf-panel-'))?.slice('jf-panel-'.length) ?? null;
+/** The nodes that this page itself has made for a panel, and whose panel that is now. */
+const ours = new WeakMap<Element, () => IFederationKernel | null>();
+
+/**
+ * Let clicks in `node` act on `kernel`.
+ *
+ * The nodes alone tell what is a panel: any notebook may hold its marks, and saved ones its id.
+ */
+export function own(node: Element, kernel: () => IFederationKernel | null): void {
+  ours.set(node, kernel);
+}
+
+function kernelOf(node: Element): IFederationKernel | null {
+  for (let at: Element | null = node; at; at = at.parentElement) {
+    const kernel = ours.get(at);
+    if (kernel) {
+      return kernel();
+    }
+  }
+  return null;
 }
 
 /** An element with classes and text; children may be absent. */
@@ -34,9 +48,17 @@ export function element<K extends keyof HTMLElementTagNameMap>(
 }
 
 export function button(action: string, text: string, ...more: string[]): HTMLButtonElement {
-  const made = element('button', ['jf-button', `jf-action-${action}`, ...more].join(' '), text);
-  made.type = 'button';
-  return made;
+  return element('button', ['jf-button', `jf-action-${action}`, ...more].join(' '), text);
+}
+
+export function countdown(until: number | null): HTMLElement | null {
+  if (until === null) {
+    return null;
+  }
+  const time = element('time', 'jf-countdown');
+  time.dateTime = new Date(until).toISOString();
+  time.setAttribute('role', 'timer'); // which is not read out when it changes
+  return time;
 }
 
 /** What stood in a place: it stands there again when nobody is signed in. */
@@ -45,9 +67,11 @@ const originals = new WeakMap<Element, string>();
 /** Bring the places and times of a box up to date; what is right already is not touched. */
 export function fill(box: Element, kernel: IFederationKernel, trans: TranslationBundle): void {
   box.classList.add('jf-upgraded');
+  for (const place of box.querySelectorAll<HTMLElement>('.jf-place-sign-in')) {
+    fillSignIn(place, kernel.compatible ? kernel.state.signIn : null, trans);
+  }
   for (const time of box.querySelectorAll<HTMLTimeElement>('time.jf-countdown')) {
-    const end = Date.parse(time.dateTime);
-    const shown = Number.isNaN(end) ? time.textContent : until(end, kernel.now, trans);
+    const shown = until(Date.parse(time.dateTime), kernel.now, trans);
     if (time.textContent !== shown) {
       time.textContent = shown;
     }
@@ -70,9 +94,6 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
         place.title = (name === 'role' && role_arn) || '';
       }
     }
-  }
-  for (const place of box.querySelectorAll<HTMLElement>('.jf-place-sign-in')) {
-    fillSignIn(place, kernel.compatible ? kernel.state.signIn : null, trans);
   }
   keepFocus(box);
 }
@@ -110,11 +131,14 @@ function usable(node: Element): boolean {
   return node.isConnected && !node.matches(':disabled') && node.getClientRects().length > 0;
 }
 
+/** The offer that each place shows. */
+const offers = new WeakMap<Element, string>();
+
 /** The offer of an open sign-in; only its line about waiting changes while it stands. */
 function fillSignIn(place: HTMLElement, open: SignIn | null, trans: TranslationBundle): void {
-  const made = open ? JSON.stringify({ ...open, waiting: null }) : '';
-  if ((place.dataset.made ?? '') !== made) {
-    place.dataset.made = made;
+  const made = JSON.stringify(open && { ...open, waiting: null });
+  if (offers.get(place) !== made) {
+    offers.set(place, made);
     place.replaceChildren(...(open ? signInLines(open, trans) : []));
   }
   const waiting = place.querySelector('.jf-waiting');
@@ -131,7 +155,7 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
       element(
         'div',
         'jf-buttons',
-        button('sign-in', trans.__('Try again')),
+        button('retry', trans.__('Try again')),
         button('cancel', trans.__('Dismiss'))
       )
     ];
@@ -149,12 +173,14 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
       );
     }
   }
+  const end = countdown(offer?.until ?? null);
+  end && lines.push(element('div', '', trans.__('Until'), ' ', end));
   const buttons = element('div', 'jf-buttons');
   if (offer?.address) {
     const link = element('a', 'jf-button jf-accept', trans.__('Open the sign-in page'));
     link.href = offer.address;
     link.target = '_blank';
-    link.rel = 'noopener noreferrer';
+    link.rel = 'noreferrer'; // and so no opener
     buttons.append(link);
   }
   if (question !== null) {
@@ -167,21 +193,21 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
 /**
  * Let clicks on marked buttons go by the control channel.
  *
- * A running cell would hold a widget's click up to its end.  Only a person's own click in a box whose kernel this page
- * knows counts: any notebook may hold such markup.  A click that cannot be sent is left to the widget.
+ * A running cell would hold a widget's click up to its end.  Only a person's own click in a node that we `own` counts.  A
+ * click that cannot be sent is left to the widget.
  */
-export function listen(owner: Owner, trans: TranslationBundle): void {
+export function listen(trans: TranslationBundle): void {
   document.addEventListener('focusin', ({ target }) => hold(target as Element));
   // Before JupyterLab, whose notebook takes plain keys for commands: "D" twice on a button would delete its cell.
   window.addEventListener(
     'keydown',
     event => {
       const at = event.target as Element;
-      if (at.closest(BOX)) {
+      if (kernelOf(at)) {
         at.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
       }
     },
-    { capture: true }
+    true
   );
   document.addEventListener(
     'click',
@@ -189,7 +215,7 @@ export function listen(owner: Owner, trans: TranslationBundle): void {
       const target = event.target instanceof Element ? event.target : null;
       const pressed = target?.closest('[class*="jf-action-"]');
       const box = pressed?.closest(BOX);
-      const kernel = event.isTrusted && box ? owner(box) : null;
+      const kernel = event.isTrusted && box ? kernelOf(box) : null;
       const action = pressed && actionOf(pressed)?.slice(10);
       pressed && hold(pressed);
       if (pressed && box && kernel?.compatible && action && perform(action, pressed, box, kernel, trans)) {
@@ -197,7 +223,7 @@ export function listen(owner: Owner, trans: TranslationBundle): void {
         event.stopPropagation();
       }
     },
-    { capture: true }
+    true
   );
 }
 
@@ -212,29 +238,25 @@ function perform(
   kernel: IFederationKernel,
   trans: TranslationBundle
 ): boolean {
-  switch (action) {
-    case 'refresh':
-    case 'cancel':
-      void act(kernel, { action });
-      return true;
-    case 'clear':
-    case 'clear-sign-out':
-      void act(kernel, { action: 'clear', sign_out: action !== 'clear' });
-      return true;
-    case 'sign-in': {
+  const { signIn: open } = kernel.state;
+  const clear = (sign_out: boolean) => act(kernel, { action: 'clear', sign_out });
+  const actions: Record<string, () => unknown> = {
+    refresh: () => act(kernel, { action: 'refresh' }),
+    cancel: () => act(kernel, { action: 'cancel' }),
+    clear: () => clear(false),
+    'clear-sign-out': () => clear(true),
+    'sign-in': () => {
       const chooser = box.querySelector<HTMLSelectElement>('select.jf-profile, .jf-profile select');
-      const chosen = chooser?.selectedOptions[0]?.textContent?.trim();
-      void signIn(kernel, chosen ?? kernel.state.signIn?.profile ?? kernel.state.status.profile);
-      return true;
-    }
-    case 'answer':
-      void answer(kernel, trans);
-      return true;
-    case 'copy':
-      Clipboard.copyToSystem(kernel.state.signIn?.offer?.code ?? '');
+      const chosen = chooser && usable(chooser) ? chooser.selectedOptions[0] : null;
+      return signIn(kernel, chosen?.textContent.trim());
+    },
+    retry: () => act(kernel, { action: 'sign_in', profile: open?.profile ?? null }),
+    answer: () => answer(kernel, trans),
+    copy: () => {
+      Clipboard.copyToSystem(open?.offer?.code ?? '');
       pressed.textContent = trans.__('Copied');
-      return true;
-    default:
-      return false;
-  }
+    }
+  };
+  actions[action]?.();
+  return action in actions;
 }

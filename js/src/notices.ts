@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { duration, expired, left } from './countdown';
-import type { State } from './protocol';
+import { isOpen, type State } from './protocol';
 import type { IFederationSettings } from './tokens';
 
 /** A notification that is due; `key` is the same for all that must be shown once. */
@@ -20,7 +20,7 @@ export function due(
   const { state, now } = kernel;
   const { sign_in, credentials, credentials_expire_at, next_try_at, interactive, way_back } = state.status;
   const remaining = left(state, now);
-  if (!settings.notifications || credentials === 'none' || remaining === null || state.signIn) {
+  if (!settings.notifications || credentials === 'none' || remaining === null || isOpen(state)) {
     return null;
   }
   const key = (kind: string) => [kernel.id, credentials_expire_at, kind].join(' ');

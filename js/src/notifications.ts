@@ -2,6 +2,7 @@ import { Notification } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { act, signIn } from './actions';
 import { due, type Notice } from './notices';
+import { isOpen } from './protocol';
 import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
 
 /** Says ahead of the end what will end, once for each kernel and expiry, and takes it back when it is mended. */
@@ -9,7 +10,7 @@ export class Notifications {
   constructor(
     private readonly kernels: IFederationKernels,
     private readonly settings: ISettings,
-    private readonly popup: IPopup | null,
+    private readonly popup: IPopup,
     private readonly trans: TranslationBundle
   ) {
     kernels.changed.connect(this.check, this);
@@ -18,7 +19,9 @@ export class Notifications {
 
   private check(): void {
     const now = new Set<string>();
+    const settled = new Set<string>();
     for (const kernel of this.kernels.all) {
+      isOpen(kernel.state) || settled.add(kernel.id);
       const notice = kernel.compatible ? due(kernel, this.settings.composite, this.trans) : null;
       if (notice) {
         now.add(notice.key);
@@ -32,6 +35,8 @@ export class Notifications {
         Notification.dismiss(id);
         this.shown.set(key, null);
       }
+      // Nothing is remembered of a kernel that has gone; and what a sign-in takes away comes back where it fails.
+      settled.has(key.split(' ')[0] as string) || this.shown.delete(key);
     }
   }
 
@@ -41,18 +46,16 @@ export class Notifications {
         label: this.trans.__('Sign in'),
         displayType: 'accent' as const,
         callback: () => {
-          void signIn(kernel, kernel.state.status.profile);
-          this.popup?.open();
+          void signIn(kernel);
+          this.popup.open(kernel);
         }
       },
       refresh: {
         label: this.trans.__('Refresh'),
-        displayType: 'default' as const,
         callback: () => void act(kernel, { action: 'refresh' })
       },
       clear: {
         label: this.trans.__('Clear AWS session'),
-        displayType: 'default' as const,
         callback: () => void act(kernel, { action: 'clear', sign_out: false })
       }
     };

@@ -8,6 +8,7 @@ import type { IRenderMime } from '@jupyterlab/rendermime-interfaces';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { Message } from '@lumino/messaging';
 import { Panel, type Widget } from '@lumino/widgets';
+import { BOX, fill, own } from './marks';
 import type { IFederationKernel, IFederationKernels, SessionPanel } from './tokens';
 
 export const MIME_TYPE = 'application/vnd.jupyter-federation.panel+json';
@@ -45,32 +46,46 @@ export class LivePanels {
     private readonly shell: ILabShell | null,
     private readonly kernels: IFederationKernels,
     private readonly trans: TranslationBundle
-  ) {}
+  ) {
+    kernels.changed.connect(() => {
+      const there = kernels.all.map(({ state }) => state.panel);
+      for (const id of [...this.models.keys(), ...this.views.keys()]) {
+        if (!there.includes(id)) {
+          this.models.delete(id); // a kernel that is restarted has another panel
+          this.views.get(id)?.dispose();
+        }
+      }
+    });
+  }
 
   /** What has been shown of each panel, by its id. */
-  readonly models = new Map<string, IRenderMime.IMimeModel>();
+  readonly models = new Map<string | null, IRenderMime.IMimeModel>();
+  private readonly views = new Map<string | null, Widget>();
 
   /** Show the panel of the active notebook's kernel; without a message to it where the page has seen the panel. */
-  async open(): Promise<void> {
+  open(): void {
     const home = this.kernels.currentPanel;
     const kernel = this.kernels.current;
     if (!home || !kernel) {
       return;
     }
-    const id = `jf-view-${kernel.id}`;
-    if (![...this.app.shell.widgets(this.shell ? 'main' : 'down')].some(widget => widget.id === id)) {
+    const id = kernel.state.panel;
+    let view = this.views.get(id);
+    if (!view) {
       const content = new PanelView(home);
-      const view = new MainAreaWidget({ content });
-      view.id = id;
+      view = new MainAreaWidget({ content });
+      this.views.set(id, view);
+      view.id = `jf-view-${id}`;
       view.title.label = this.trans.__('AWS: %1', kernel.title);
       view.title.closable = true;
-      home.disposed.connect(() => view.dispose());
-      const seen = this.models.get(kernel.state.panel ?? '');
+      view.disposed.connect(() => this.views.delete(id));
+      home.disposed.connect(view.dispose, view); // Lumino lets go of it when the view is disposed
+      const seen = this.models.get(id);
       const registry = registryOf(home);
       if (seen) {
         const renderer = registry.createRenderer(MIME_TYPE);
         content.addWidget(renderer);
-        await renderer.renderModel(seen);
+        void renderer.renderModel(seen);
       } else {
         const output = new SimplifiedOutputArea({
           model: new OutputAreaModel({ trusted: true }),
@@ -78,12 +93,12 @@ export class LivePanels {
         });
         content.addWidget(output);
         SimplifiedOutputArea.execute('%federate panel', output, home.sessionContext).catch(() =>
-          view.dispose()
+          view?.dispose()
         );
       }
       this.app.shell.add(view, this.shell ? 'main' : 'down', { mode: 'split-bottom', ref: home.id });
     }
-    this.app.shell.activateById(id);
+    this.app.shell.activateById(view.id);
   }
 }
 
@@ -97,11 +112,12 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
     private readonly kernels: IFederationKernels,
     private readonly registry: IRenderMimeRegistry,
     private readonly live: LivePanels,
-    private readonly upgrade: (box: Element, kernel: IFederationKernel) => void
+    private readonly trans: TranslationBundle
   ) {
     super();
     this.addClass('jf-output');
     kernels.changed.connect(this.show_, this);
+    kernels.ticked.connect(this.fill, this);
     // The kernel writes its markup anew at each event: fill it in before it is painted.
     this.observer = new MutationObserver(() => this.fill());
     this.observer.observe(this.node, {
@@ -128,6 +144,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   override dispose(): void {
     this.observer.disconnect();
     this.kernels.changed.disconnect(this.show_, this);
+    this.kernels.ticked.disconnect(this.fill, this);
     super.dispose();
   }
 
@@ -144,9 +161,8 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   private kernel(): IFederationKernel | null {
     const home = homeOf(this);
     const kernel = home && this.kernels.of(home);
-    const content = this.model?.data[MIME_TYPE];
-    const id = typeof content === 'object' && content && 'panel' in content ? content.panel : null;
-    return kernel && id && kernel.state.panel === id ? kernel : null;
+    const content = this.model?.data[MIME_TYPE] as { readonly panel?: unknown } | null | undefined;
+    return kernel?.state.panel && kernel.state.panel === content?.panel ? kernel : null;
   }
 
   /** Add the live view, or take it away; the stylesheet hides the saved HTML once the live panel is in place. */
@@ -158,13 +174,14 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       this.widgetView?.dispose();
       this.widgetView = null;
     } else if (home && model && !this.widgetView && !this.pending && WIDGET_VIEW in model.data) {
-      this.live.models.set(kernel.state.panel ?? '', model);
+      this.live.models.set(kernel.state.panel, model);
       this.pending = true;
       await home.sessionContext.ready;
       await new Promise(resolve => window.setTimeout(resolve)); // the widget manager has waited for the same
       this.pending = false;
       if (!this.isDisposed && this.model === model && !this.widgetView) {
         this.widgetView = this.add(registryOf(home), WIDGET_VIEW, model);
+        own(this.widgetView.node, () => this.kernel());
       }
     }
     this.fill();
@@ -180,9 +197,9 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
 
   private fill(): void {
     const kernel = this.kernel();
-    if (kernel) {
-      for (const box of this.node.querySelectorAll('.jf-panel')) {
-        this.upgrade(box, kernel);
+    if (kernel && this.widgetView) {
+      for (const box of this.widgetView.node.querySelectorAll(BOX)) {
+        fill(box, kernel, this.trans);
       }
     }
   }

@@ -1,6 +1,6 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { mismatch, needsSignIn, outlook, words } from './countdown';
-import { button, element, fill } from './marks';
+import { button, countdown, element, fill, own } from './marks';
 import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
 
 /** The state in words and the actions, over the status bar; where there is none, in the window's corner. */
@@ -13,9 +13,11 @@ export class Popup implements IPopup {
   ) {
     kernels.changed.connect(this.update, this);
     kernels.ticked.connect(this.update, this);
+    own(this.node, () => this.kernel);
     this.node.setAttribute('role', 'dialog');
     this.node.setAttribute('aria-label', trans.__('AWS session'));
     this.node.tabIndex = -1;
+    this.chooser.setAttribute('aria-label', trans.__('Federation profile'));
     this.node.addEventListener('keydown', event => {
       if (event.key === 'Escape') {
         event.stopPropagation();
@@ -31,9 +33,9 @@ export class Popup implements IPopup {
     });
   }
 
-  readonly node = element('div', 'jf-panel jf-popup');
+  private readonly node = element('div', 'jf-panel jf-popup');
   /** Whose state the popup shows. */
-  kernel: IFederationKernel | null = null;
+  private kernel: IFederationKernel | null = null;
 
   toggle(anchor: HTMLElement): void {
     if (this.node.isConnected) {
@@ -44,11 +46,13 @@ export class Popup implements IPopup {
     }
   }
 
-  open(): void {
+  open(kernel: IFederationKernel | null = null): void {
+    this.asked = kernel;
     document.body.append(this.node);
     document.addEventListener('pointerdown', this.onPointer, true);
     this.made = '';
     this.update();
+    this.kernel?.look(); // its profiles may be others by now
     const right = this.anchor?.isConnected
       ? window.innerWidth - this.anchor.getBoundingClientRect().right
       : 8;
@@ -59,6 +63,7 @@ export class Popup implements IPopup {
   }
 
   private close(): void {
+    this.asked = null;
     this.node.remove();
     document.removeEventListener('pointerdown', this.onPointer, true);
   }
@@ -71,11 +76,11 @@ export class Popup implements IPopup {
   };
 
   private update(): void {
-    this.kernel = this.kernels.current;
+    this.kernel = this.asked ?? this.kernels.current;
     if (!this.node.isConnected) {
       return;
     }
-    if (!this.kernel) {
+    if (!this.kernel || !this.kernels.all.includes(this.kernel)) {
       this.close();
       return;
     }
@@ -92,22 +97,10 @@ export class Popup implements IPopup {
   private content(kernel: IFederationKernel): HTMLElement[] {
     const { trans } = this;
     const { state, now, compatible } = kernel;
-    const { status, profiles } = state;
+    const { status } = state;
     const line = (name: string, value: Node | string | null) =>
       value && element('div', 'jf-line', element('span', 'jf-name', name), value);
     const place = (name: string, value: string | null) => value && element('span', `jf-place-${name}`);
-    // Without a profile, the first choice repeats the sign-in as it came.
-    const choice = [
-      ...(status.is_federated && !status.profile ? [trans.__('(no profile)')] : []),
-      ...profiles
-    ];
-    const chooser = choice.length > 1 && compatible && element('select', 'jf-button jf-profile');
-    if (chooser) {
-      chooser.setAttribute('aria-label', trans.__('Federation profile'));
-      for (const profile of choice) {
-        chooser.append(new Option(profile, profile, profile === status.profile, profile === status.profile));
-      }
-    }
     const signIn = button('sign-in', trans.__('Sign in'), ...(needsSignIn(state, now) ? ['jf-accept'] : []));
     const refresh = button('refresh', trans.__('Refresh'));
     const clear = button('clear', trans.__('Clear AWS session'), 'jf-warn');
@@ -138,7 +131,7 @@ export class Popup implements IPopup {
         element(
           'div',
           'jf-buttons',
-          !open && chooser,
+          !open && this.choice(kernel),
           !open && signIn,
           refresh,
           clear,
@@ -147,16 +140,27 @@ export class Popup implements IPopup {
     ].filter(made => made !== false);
   }
 
-  private anchor: HTMLElement | null = null;
-  private made = '';
-}
-
-function countdown(until: number | null): HTMLElement | null {
-  if (until === null) {
-    return null;
+  /** The chooser, where there is something to choose; what was chosen stays while it is the same choice. */
+  private choice({ id, state: { status, profiles } }: IFederationKernel): HTMLElement | false {
+    // Without a profile, the first choice repeats the sign-in as it came.
+    const choice = [
+      ...(status.is_federated && !status.profile ? [this.trans.__('(no profile)')] : []),
+      ...profiles
+    ];
+    const offered = JSON.stringify([id, status.profile, choice]);
+    if (offered !== this.offered) {
+      this.offered = offered;
+      this.chooser.replaceChildren(
+        ...choice.map(each => new Option(each, each, each === status.profile, each === status.profile))
+      );
+    }
+    return choice.length > 1 && this.chooser;
   }
-  const time = element('time', 'jf-countdown');
-  time.dateTime = new Date(until).toISOString();
-  time.setAttribute('role', 'timer'); // which is not read out when it changes
-  return time;
+
+  private readonly chooser = element('select', 'jf-button jf-profile');
+  private anchor: HTMLElement | null = null;
+  /** Whose state was asked for. */
+  private asked: IFederationKernel | null = null;
+  private made = '';
+  private offered = '';
 }

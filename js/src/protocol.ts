@@ -16,17 +16,26 @@ const TEXTS = [
   'access_key_suffix',
   'last_error'
 ] as const;
+const FLAGS = ['refreshing', 'interactive', 'is_federated'] as const;
 const TIMES = ['sign_in_expires_at', 'credentials_expire_at', 'next_try_at'] as const;
+
+/** What may be kept in the browser for a reload. */
+const KEPT = [
+  'credentials',
+  'sign_in',
+  'is_federated',
+  'profile',
+  'sign_in_expires_at',
+  'credentials_expire_at'
+] as const;
 
 /** `SessionStatus`, as far as a screen needs it; times are epoch milliseconds of the kernel's clock. */
 export interface Status
   extends Readonly<Record<(typeof TEXTS)[number], string | null>>,
+    Readonly<Record<(typeof FLAGS)[number], boolean>>,
     Readonly<Record<(typeof TIMES)[number], number | null>> {
   readonly credentials: 'none' | 'valid' | 'expired';
   readonly sign_in: 'ok' | 'needs_you' | 'not_renewable' | 'none';
-  readonly refreshing: boolean;
-  readonly interactive: boolean;
-  readonly is_federated: boolean;
   readonly way_back: string;
   readonly beside: readonly string[];
 }
@@ -37,6 +46,7 @@ export interface Offer {
   readonly steps: readonly string[];
   readonly address: string | null;
   readonly code: string | null;
+  readonly until: number | null;
 }
 
 /** A sign-in that is open, or one that failed (`error`) and was not dismissed. */
@@ -51,6 +61,8 @@ export interface SignIn {
 export interface State {
   readonly protocol: number;
   readonly version: string;
+  /** Rises from one state of a kernel to the next. */
+  readonly number: number;
   readonly now: number;
   readonly panel: string | null;
   readonly status: Status;
@@ -86,6 +98,7 @@ export function parseState(data: unknown): State | null {
   return {
     protocol: message.protocol as number,
     version: text(message.version) ?? '?',
+    number: time(message.number) ?? 0,
     now: time(message.now) ?? Date.now(),
     panel: panel !== null && PANEL_ID.test(panel) ? panel : null,
     status: parseStatus(status),
@@ -99,11 +112,20 @@ export function parseReply(data: unknown): Reply {
   return { ok: reply?.ok === true, error: text(reply?.error), state: parseState(reply?.state) };
 }
 
-/** What may be kept in the browser for a reload: profile, states and times; nobody's name, account, role or sign-in. */
+/** Whether a sign-in is under way. */
+export function isOpen({ signIn }: State): boolean {
+  return signIn !== null && signIn.error === null;
+}
+
+/** A state for the browser's keeping: profile, states and times; nobody's name, account, role or sign-in. */
 export function impersonal({ protocol, version, now, panel, status }: State): object {
-  const { credentials, sign_in, is_federated, profile, sign_in_expires_at, credentials_expire_at } = status;
-  const kept = { credentials, sign_in, is_federated, profile, sign_in_expires_at, credentials_expire_at };
-  return { protocol, version, now, panel, status: kept };
+  return {
+    protocol,
+    version,
+    now,
+    panel,
+    status: Object.fromEntries(KEPT.map(name => [name, status[name]]))
+  };
 }
 
 /** A role by its own name: the ARN of a session has the session's behind it, that of a role may have a path before. */
@@ -116,12 +138,10 @@ function parseStatus(status: Record<string, unknown>): Status {
     Object.fromEntries(keys.map(key => [key, parse(status[key])])) as Record<K, T>;
   return {
     ...each(TEXTS, text),
+    ...each(FLAGS, value => value === true),
     ...each(TIMES, time),
     credentials: oneOf(status.credentials, ['none', 'valid', 'expired']) ?? 'none',
     sign_in: oneOf(status.sign_in, ['ok', 'needs_you', 'not_renewable', 'none']) ?? 'none',
-    refreshing: status.refreshing === true,
-    interactive: status.interactive === true,
-    is_federated: status.is_federated === true,
     way_back: text(status.way_back) ?? '%federate',
     beside: texts(status.beside)
   };
@@ -142,7 +162,8 @@ function parseSignIn(data: unknown): SignIn | null {
       issuer: text(offer.issuer) ?? '',
       steps: texts(offer.steps),
       address: webAddress(offer.address),
-      code: text(offer.code)
+      code: text(offer.code),
+      until: time(offer.until)
     }
   };
 }

@@ -16,7 +16,6 @@ export class StatusItem extends Widget {
     this.addClass('jf-status-item');
     this.time.setAttribute('role', 'timer'); // which is not read out when it changes
     this.said.setAttribute('role', 'status');
-    this.button.type = 'button';
     this.button.setAttribute('aria-haspopup', 'dialog');
     this.button.append(this.name, this.time);
     this.button.addEventListener('click', () => popup.toggle(this.button));

@@ -22,6 +22,8 @@ export interface IFederationKernel {
   readonly compatible: boolean;
   /** Ask on the control channel, which a running cell does not hold up; rejects when the kernel goes away. */
   request(request: Request): Promise<Reply>;
+  /** Have it read its profiles and say its state; the answer comes as a change. */
+  look(): void;
 }
 
 export interface IFederationKernels {
@@ -56,10 +58,8 @@ export const ISettings = new Token<ISettings>('jupyter-aws-federation:ISettings'
 
 /** The little window over the status bar. */
 export interface IPopup {
-  readonly node: HTMLElement;
-  /** Whose state it shows. */
-  readonly kernel: IFederationKernel | null;
-  open(): void;
+  /** Show a kernel's state, by default that of the one that is current. */
+  open(kernel?: IFederationKernel): void;
   toggle(anchor: HTMLElement): void;
 }
 

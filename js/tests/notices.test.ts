@@ -36,10 +36,11 @@ describe('due', () => {
   it('has one key for a kernel, an expiry and a trouble', () => {
     const needsYou = { sign_in: 'needs_you' };
     expect(at(55, needsYou)?.key).toBe(at(55, needsYou, true)?.key);
-    const others = [at(56, needsYou), at(0, needsYou), at(55, { sign_in: 'none' })].map(
-      notice => notice?.key
-    );
-    expect(others).not.toContain(at(55, needsYou)?.key);
+    // Each at the same expiry.
+    const [soon, kinds] = [9, [needsYou, { sign_in: 'not_renewable' }, { next_try_at: NOW }]];
+    const keys = [...kinds, { credentials: 'expired' }].map(more => at(soon, more)?.key);
+    expect(new Set(keys).size).toBe(4);
+    expect(at(56, needsYou)?.key).not.toBe(at(55, needsYou)?.key);
     const elsewhere = due(
       { id: 'k2', state: state(55, needsYou), now: NOW, running: false },
       settings,
@@ -53,6 +54,7 @@ describe('due', () => {
     expect(due(kernel, { ...settings, notifications: false }, trans)).toBeNull();
     expect(at(-1, { credentials: 'none' })).toBeNull();
     expect(at(-1, {}, false, { sign_in: { waiting: 'Waiting' } })).toBeNull();
+    expect(at(-1, {}, false, { sign_in: { error: 'No.' } })).not.toBeNull();
   });
 
   it('fits into what JupyterLab shows of a notification', () => {

@@ -67,7 +67,8 @@ describe('parseState', () => {
       client_id: 'x',
       steps: ['Open it.'],
       address: 'https://a/b',
-      code: 'AB-CD'
+      code: 'AB-CD',
+      until: 1_790_000_600_000
     };
     const open = state(
       42,
@@ -83,7 +84,8 @@ describe('parseState', () => {
         issuer: 'https://login.example.org',
         steps: ['Open it.'],
         address: 'https://a/b',
-        code: 'AB-CD'
+        code: 'AB-CD',
+        until: 1_790_000_600_000
       }
     });
   });

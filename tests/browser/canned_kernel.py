@@ -80,7 +80,7 @@ class CannedSide:
 
     def offer(self, profile, **more):
         """Open a sign-in."""
-        offer = {"issuer": "https://login.example.org", "client_id": "notebooks", "code": "WDJB-MJHT", "until": None}
+        offer = {"issuer": "https://login.example.org", "code": "WDJB-MJHT", "until": None}
         offer |= {"address": "https://login.example.org/device", "steps": ["Open the page and type the code there."]}
         waiting = "Waiting for your sign-in in the browser: 12 s"
         self.sign_in = {"profile": profile, "waiting": waiting, "question": None, "offer": offer} | more
@@ -101,7 +101,7 @@ class CannedSide:
         sign_in.add_class("jf-action-sign-in")
         clear.on_click(lambda _: self.note({"action": "the widget's own click"}))
         box = ipywidgets.VBox([text, ipywidgets.HBox([clear, sign_in])])
-        box.add_class("jf-panel").add_class(f"jf-panel-{self.panel}")
+        box.add_class("jf-panel")
         bundle = box._repr_mimebundle_()
         bundle |= {"application/vnd.jupyter-federation.panel+json": {"panel": self.panel}}
         bundle |= {"text/html": "<div class='jf-saved'>Signed in to AWS, as saved</div>", "text/plain": "Signed in"}

@@ -5,6 +5,7 @@ import re
 import time
 from pathlib import Path
 
+import nbformat
 import pytest
 from screens import CONTRAST, Screen
 
@@ -171,7 +172,7 @@ def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen):
 
 def test_a_code_is_copied_over_plain_http(open_screen, plain_url):
     """By the panel's button and the cell's, where the browser has no `navigator.clipboard`."""
-    offer = "Offer(issuer='i', client_id='c', steps=(), code='PLAIN-CELL').html"
+    offer = "Offer(issuer='i', client_id='c', steps=(), code='PLAIN-CELL').html()"
     in_a_cell = f"from IPython.display import HTML; from jupyter_federation.offer import Offer; HTML({offer})"
     screen = open_screen("side.offer('prod'); side.say()", in_a_cell, "", "", url=plain_url)
     assert [False, False] == screen.tab.evaluate("[window.isSecureContext, 'clipboard' in navigator]")
@@ -282,15 +283,57 @@ def test_a_restart_from_elsewhere_takes_the_item_away(open_screen, lab):
     screen.item.wait_for(timeout=15_000)
 
 
-def test_markup_in_an_output_starts_nothing(open_screen):
-    """A button with our marks in somebody's HTML asks the kernel for nothing: it cannot know the panel's id."""
-    markup = '<div class="jf-panel jf-panel-guess"><button class="jf-action-clear">Clear AWS session</button></div>'
-    screen = open_screen(f"from IPython.display import HTML, display; display(HTML({markup!r}))")
-    screen.run(1)
-    screen.notebook.outputs(1).get_by_role("button").click()
+FORGED = (
+    "<div class='jf-panel jf-panel-{panel}'><button class='jf-action-clear'>Clear</button> "
+    "<span class='jf-action-sign-in'>More</span> <span class='jf-place-subject'>nobody</span></div>"
+)
+
+
+def press(forged):
+    """Each of its marks; nobody's name has been filled in."""
+    forged.get_by_text("nobody").wait_for()
+    for mark in ("Clear", "More"):
+        forged.get_by_text(mark).click()
+
+
+def is_asked_by_the_popup_alone(screen):
+    """The first request that comes to the kernel is that of a button of ours."""
     screen.item.click()
     screen.popup.get_by_role("button", name="Refresh").click()
     screen.awaits("refresh")
+
+
+def test_markup_in_an_output_starts_nothing(open_screen):
+    """Somebody's HTML with our marks and the panel's very id, which every saved notebook holds, is no panel."""
+    code = f"from IPython.display import HTML, display; display(HTML({FORGED!r}.format(panel=side.panel)))"
+    screen = open_screen(code)
+    screen.run(1)
+    press(screen.notebook.outputs(1))
+    is_asked_by_the_popup_alone(screen)
+
+
+@pytest.mark.parametrize("where", [".jp-MarkdownOutput", ".jp-OutputArea-output"])
+def test_markup_in_another_notebook_starts_nothing(open_screen, lab, where):
+    """Nor a text in a notebook that was sent to the person and never run, beside the one whose panel it names."""
+    screen = open_screen()
+    cells = json.loads(screen.save("panel+json"))["cells"]
+    panel = cells[0]["outputs"][0]["data"]["application/vnd.jupyter-federation.panel+json"]["panel"]
+    forged = FORGED.replace("button", "span").format(panel=panel)
+    output = nbformat.v4.new_output("display_data", data={"text/html": forged})
+    notebook = nbformat.v4.new_notebook(
+        cells=[
+            nbformat.v4.new_markdown_cell(forged),
+            nbformat.v4.new_code_cell("1", execution_count=1, outputs=[output]),
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "python3", "language": "python"}},
+    )
+    nbformat.write(notebook, lab.home / f"sent-{screen.notebook.path.name}")
+    screen.command("docmanager:open", path=f"sent-{screen.notebook.path.name}")
+    forged = screen.tab.locator(f"{where} .jf-panel").filter(has_text="More")
+    assert panel in forged.get_attribute("class")  # JupyterLab's sanitizer leaves classes
+    press(forged)
+    screen.tab.get_by_role("tab", name=screen.notebook.path.name, exact=True).click()
+    is_asked_by_the_popup_alone(screen)
 
 
 def test_a_kernel_of_another_version_is_shown_and_asked_nothing(open_screen):
@@ -327,6 +370,24 @@ def test_the_panel_opens_beside_the_notebook(open_screen):
     screen.notebook.picture("extension-panel-beside")
     view.get_by_role("button", name="Clear AWS session").click()
     assert screen.awaits("clear") < 1
+
+
+def test_a_panel_that_was_closed_is_let_go(open_screen):
+    """However often it is opened beside its notebook: nothing holds the closed views."""
+    screen = open_screen()
+    protocol = screen.tab.context.new_cdp_session(screen.tab)
+    view = "[...jupyterapp.shell.widgets('main')].find(each => each.id.startsWith('jf-view-'))"
+    for _ in range(3):
+        screen.command("federation:open-panel")
+        screen.tab.locator(".jf-view .jf-panel").wait_for()
+        screen.tab.evaluate(f"() => {{ const it = {view}; (window.views ??= []).push(new WeakRef(it)); it.close(); }}")
+        screen.tab.locator(".jf-view").wait_for(state="detached")
+    screen.item.click()  # the focus is elsewhere
+    end = time.monotonic() + 20
+    while screen.tab.evaluate("views.filter(each => each.deref()).length"):
+        assert time.monotonic() < end
+        protocol.send("HeapProfiler.collectGarbage")
+        time.sleep(0.3)
 
 
 def test_notebook_7_has_the_panel_and_the_notifications(open_screen):

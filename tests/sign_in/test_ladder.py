@@ -462,10 +462,10 @@ def test_where_there_is_no_other_way_a_token_is_asked_for_with_the_reason(make_s
 def test_the_markup_escapes_what_a_provider_says():
     """And names a link and a button."""
     offer = Offer(issuer="<i>", client_id='"c"', steps=("a & b",), address="https://x.example/?a=1&b=2", code="A'B")
-    assert "<i>" not in offer.html
-    assert 'href="https://x.example/?a=1&amp;b=2" target="_blank"' in offer.html
-    assert "document.execCommand('copy')" in offer.html  # there over plain http, too
-    assert ">A&#x27;B</code>" in offer.html
+    assert "<i>" not in offer.html()
+    assert 'href="https://x.example/?a=1&amp;b=2" target="_blank"' in offer.html()
+    assert "document.execCommand('copy')" in offer.html()  # there over plain http, too
+    assert ">A&#x27;B</code>" in offer.html()
 
 
 class Unanswered:

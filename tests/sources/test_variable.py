@@ -81,6 +81,15 @@ def test_what_is_no_token_is_invalid():
         VariableSource("mine", {"mine": ""}).login(prompt=None)
 
 
+@pytest.mark.parametrize("issuer", [f"https://x/{'-' * 30_000}", "https://x/\ud800"], ids=["long", "unprintable"])
+def test_an_issuer_that_no_error_could_show_is_invalid(provider, issuer):
+    """Whatever is said of the token names it, and it is not said."""
+    token = provider.id_token("ada", iss=issuer, exp=1)
+    with pytest.raises(InvalidTokenError, match=r"The token's issuer \(iss\)") as caught:
+        VariableSource("token", {"token": token}).token()
+    assert issuer[:12] not in str(caught.value)
+
+
 def test_forgetting_leaves_the_variable_alone():
     """It belongs to the notebook."""
     source = VariableSource("token", {"token": "opaque"})
