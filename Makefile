@@ -5,7 +5,7 @@ BIN := .venv/bin
 
 .PHONY: help
 help:  ## this list
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # What the JupyterLab extension is built from.
 JS := js/package.json js/tsconfig.json js/rspack.config.cjs $(shell find js/src js/style js/schema -type f)
@@ -65,22 +65,46 @@ chromium:
 tests/%/node_modules/.installed: tests/%/package-lock.json
 	@command -v npm >/dev/null || if [ "$$(id -u)" = 0 ]; \
 		then apt-get update -qq && apt-get install -y -qq nodejs npm; \
-		else echo 'The sign-in tests need Node 20 or later, with npm. Install it: sudo apt-get install nodejs npm'; exit 1; fi
+		else echo 'The tests in tests/$* need Node 20 or later, with npm. Install it: sudo apt-get install nodejs npm'; exit 1; fi
 	cd tests/$* && npm ci --loglevel=error --no-audit --no-fund
 	@touch $@
 
 .PHONY: certified
 certified: tests/certified/node_modules/.installed tests/hub/node_modules/.installed
 
+# A tool that is not there is passed over, and the test says how to get it.
+.venv-tools/.installed: pyproject.toml tests/tools/requirements.txt
+	@echo 'Installing the tools that speak AWS into .venv-tools; two minutes or more ...'
+	$(PYTHON) -m venv .venv-tools
+	@if $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))'; then SKIP_JUPYTER_BUILDER=1 \
+		.venv-tools/bin/python -m pip install --quiet --disable-pip-version-check --requirement tests/tools/requirements.txt --editable .; \
+		else echo 'They want Python 3.11 or later: their tests are passed over.'; fi
+	@touch $@
+
+.PHONY: commands
+commands:
+	@for package in awscli rclone; do command -v /usr/bin/$${package%cli} >/dev/null || if [ "$$(id -u)" = 0 ]; \
+		then apt-get update -qq && apt-get install -y -qq $$package; \
+		else echo "Its tests are passed over: $$package is not there. Install it: sudo apt-get install $$package"; fi; done
+
+.PHONY: tools
+tools: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## each tool that speaks AWS, beside a sign-in
+	$(BIN)/python -m pytest tests/tools -m 'not soak'
+
+.PHONY: tools-table
+tools-table: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## the same, and docs/tools.md gets what was measured
+	TOOLS_TABLE=write $(BIN)/python -m pytest tests/tools -m 'not soak'
+
 .PHONY: browser
 browser: setup chromium certified .venv-floors/.installed  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
 .PHONY: test
-test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the quickstart notebook, the floors
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not browser'
+test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the notebooks, the tools, the floors
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not browser' --ignore tests/tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
 	$(BIN)/jupyter federation demo --execute
+	$(MAKE) tools
 	$(MAKE) floors
 
 .venv-floors/.installed: pyproject.toml tests/floors.txt
@@ -96,7 +120,7 @@ floors: .venv-floors/.installed  ## the tests that meet them, on the oldest vers
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak
-soak: setup chromium certified  ## what takes minutes of wall clock
+soak: setup chromium certified commands .venv-tools/.installed tests/tools/node_modules/.installed  ## what takes minutes of wall clock
 	$(BIN)/python -m pytest -m soak --timeout 1800
 
 .PHONY: bench

@@ -10,9 +10,9 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import botocore.session
@@ -25,8 +25,8 @@ from jupyter_federation.credentials import AwsCredentials, Exchange
 from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
-from jupyter_federation.delivery.endpoint import LoopbackEndpoint
-from jupyter_federation.delivery.environment import OUTRANKING, REGION, EnvironmentDelivery
+from jupyter_federation.delivery.endpoint import HOST, LoopbackEndpoint
+from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, REGION, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -129,6 +129,7 @@ class Federation:
         self._live = LiveCredentials()
         self._endpoint = LoopbackEndpoint(self._live)
         self._users_region: str | None = None  # of the profile that is set aside
+        self._copied_until: datetime | None = None  # when the last of those expire that were here before
         self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
@@ -203,7 +204,8 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, self._live, configuration.policy), expected)
+            identity = _Identity(selected, session, self._live, configuration.policy)
+            self._become(identity, expected, remarks=tuple(_remarks(selected)))
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -301,10 +303,17 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        kept = () if before is None or happened is None else tuple(_what_keeps_acting(before))
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
+        if before is not None:
+            self._outlive(before.session.status().credentials_expire_at)
+        kept = () if before is not None and happened is None else _what_keeps_acting(self._copied_until)
+        remarks = (*_remarks(profile), *kept)
+        identity = _Identity(profile, session, self._live, policy)
+        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, remarks=remarks))
+        return self._just_signed_in(happened, remarks)
+
+    def _just_signed_in(self, happened: str | None, remarks: Iterable[str]) -> SessionStatus:
         status = self.status()
-        return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
+        return replace(status, remarks=(*status.remarks, *remarks), happened=happened)
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -332,11 +341,19 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+        remarks: Iterable[str] = (),
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since.
+        not cleared ``clears`` times, but once more since.  ``happened`` and ``remarks`` go to the screens.
         """
         with self._lock:
             if awaited is not None and self._expected is not awaited:
@@ -363,8 +380,10 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
-        if before is not None:
+        self._subscribers.tell_after("federated", self._just_signed_in(happened, remarks))
+        if before is None:
+            tool_caches.look_again()
+        else:
             tool_caches.let_go()
             before.session.close()
 
@@ -381,7 +400,11 @@ class Federation:
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
         self._environment.take_back(REGION, but=region)  # the one of the sign-in before
-        if region is not None and self._boto3.region() is None:
+        named = self._boto3.region()
+        if aws_files.outranking():  # whoever turns away from them turns away from the region that they name, too
+            region = named or region
+            named = None
+        if region is not None and named is None:
             self._environment.lend_region(region)
         self._about_tools = tuple(self._deliver_to_tools(policy))
 
@@ -398,8 +421,10 @@ class Federation:
         if not policy.endpoint_token_variable:
             variables.pop(TOKEN, None)
         self._environment.take_back({URI, TOKEN_FILE, TOKEN} - variables.keys())
+        if variables:
+            self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
         self._environment.lend(variables)
-        outranking = aws_files.outranking() if variables else {}
+        outranking = aws_files.outranking() if variables else ()
         if outranking:
             yield aws_files.sentence(outranking)
 
@@ -424,7 +449,10 @@ class Federation:
             if name in {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"} or name.startswith("AWS_ENDPOINT_URL")
         }
         return TerminalLine(
-            sets=variables | configured | dict.fromkeys(aws_files.outranking(), os.devnull),
+            sets=variables
+            | configured
+            | self._environment.lent(NO_PROXY)
+            | {each.variable: os.devnull for each in aws_files.outranking()},
             reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
             drops=tuple(name for name in OUTRANKING if name not in variables),
         )
@@ -600,9 +628,14 @@ class Federation:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
-        expiries = [each.status().credentials_expire_at for each in sessions]
+        for each in sessions:
+            self._outlive(each.status().credentials_expire_at)
         ended = [session.close(sign_out=sign_out) for session in sessions]
-        return max((each for each in expiries if each), default=None), ended if expected is None else [*ended, None]
+        return self._copied_until, ended if expected is None else [*ended, None]
+
+    def _outlive(self, until: datetime | None) -> None:
+        """Remember that somebody may have copied credentials that live ``until`` then."""
+        self._copied_until = max(filter(None, (self._copied_until, until)), default=None)
 
     # What the above share
 
@@ -680,16 +713,16 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     return None
 
 
-def _what_keeps_acting(before: _Identity) -> Iterator[str]:
-    """Which tools loaded here may act as ``before`` for a while."""
-    tools, until = tool_caches.that_keep_copies(), before.session.status().credentials_expire_at
-    if tools and until is not None:
+def _what_keeps_acting(until: datetime | None) -> Iterator[str]:
+    """Which tools loaded here may act as who was signed in before, whose credentials live ``until`` then."""
+    tools = tool_caches.that_keep_copies()
+    if tools and until is not None and until > datetime.now(timezone.utc):
         yield f"{', '.join(tools)} may go on as before until {_moment(until)}."
 
 
 def _what_lives_on(until: datetime | None) -> Iterator[str]:
     """What a clear does not reach, and until when."""
-    if until is not None:
+    if until is not None and until > datetime.now(timezone.utc):
         yield f"What another tool or process has copied lives until {_moment(until)}."
         tools = tool_caches.that_keep_copies()
         if tools:

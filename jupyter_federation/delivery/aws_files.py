@@ -7,7 +7,8 @@ process is reached directly, so only other tools are concerned.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from botocore.configloader import raw_config_parse
@@ -30,26 +31,55 @@ _GIVES_CREDENTIALS = {
 }
 
 
-def outranking(environment: Mapping[str, str] | None = None) -> Mapping[str, str]:
-    """The files whose default profile gives credentials: the variable that would name another, and the file's name."""
+# What was measured (tests/tools): these read the files before they ask the endpoint, ...
+_TOOLS = ("aiobotocore", "s3fs", "pandas", "pyarrow", "DuckDB", "the aws command", "rclone", "AWS's JavaScript SDK")
+# ... but those over AWS's C++ SDK take no role from there, and DuckDB looks for keys in one file, for a process in the
+# other.
+_PASSED_OVER = {
+    ("pyarrow", "AWS_SHARED_CREDENTIALS_FILE"): {"role_arn"},
+    ("pyarrow", "AWS_CONFIG_FILE"): {"role_arn"},
+    ("DuckDB", "AWS_SHARED_CREDENTIALS_FILE"): _GIVES_CREDENTIALS - {"aws_access_key_id"},
+    ("DuckDB", "AWS_CONFIG_FILE"): {"role_arn", "aws_access_key_id"},
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outranking:
+    """A file whose default profile gives credentials: the variable that would name another, and who heeds it."""
+
+    variable: str
+    file: str
+    tools: tuple[str, ...]
+
+
+def outranking(environment: Mapping[str, str] | None = None) -> tuple[Outranking, ...]:
+    """The files in which some tools find other credentials than those of the sign-in."""
     environment = os.environ if environment is None else environment
-    named = {variable: environment.get(variable) or usual for variable, usual in FILES.items()}
-    return {variable: file for variable, file in named.items() if _gives_credentials(Path(file).expanduser())}
+    found = []
+    for variable, usual in FILES.items():
+        file = environment.get(variable) or usual
+        settings = _giving_credentials(Path(file).expanduser())
+        if settings:
+            tools = tuple(tool for tool in _TOOLS if settings - _PASSED_OVER.get((tool, variable), set()))
+            found.append(Outranking(variable=variable, file=file, tools=tools))
+    return tuple(found)
 
 
-def sentence(files: Mapping[str, str]) -> str:
+def sentence(files: Sequence[Outranking]) -> str:
     """What a person should know of ``files``, as `outranking` gives them, with what mends it."""
-    lines = " and ".join(f"%env {variable}={os.devnull}" for variable in files)
+    *tools, last = (tool for tool in _TOOLS if any(tool in each.tools for each in files))
+    lines = " and ".join(f"%env {each.variable}={os.devnull}" for each in files)
     return (
-        "Your AWS files outrank this sign-in for tools other than boto3 (s3fs, pyarrow, deltalake, DuckDB, the aws "
-        f"command and others): they act with the credentials under [default] in {' and '.join(files.values())}. To "
-        f"have them act as you signed in, run {lines}."
+        f"Your AWS files outrank this sign-in for {', '.join(tools)} and {last}: they act with the credentials under "
+        f"[default] in {' and '.join(each.file for each in files)}. To have them act as you signed in, run {lines} "
+        "before you use them."
     )
 
 
-def _gives_credentials(path: Path) -> bool:
+def _giving_credentials(path: Path) -> set[str]:
+    """The settings under [default] that give some."""
     try:
         sections = raw_config_parse(str(path))
     except BotoCoreError:  # not there, or not to be read: no tool finds credentials in it either
-        return False
-    return any(_GIVES_CREDENTIALS & set(sections.get(name, {})) for name in _DEFAULT)
+        return set()
+    return _GIVES_CREDENTIALS & {setting for name in _DEFAULT for setting in sections.get(name, {})}

@@ -30,8 +30,9 @@ from jupyter_federation.delivery.token_file import TokenFile, new_directory
 from jupyter_federation.errors import DeliveryError, FederationError
 from jupyter_federation.redaction import Secret
 
+HOST = "127.0.0.1"  # the protocol allows plain http to a loopback address, and never a name, which may lead elsewhere
+
 _THREAD = "jupyter-federation-endpoint"
-_HOST = "127.0.0.1"  # the protocol allows plain http to a loopback address, and never a name, which may lead elsewhere
 _LARGEST_HEAD = 8 * 1024  # bytes; SDKs send less than 500
 _SILENCE = 5.0  # seconds for which a connection may take to say what it wants
 _AWAITED = 1.4  # seconds for credentials that are on their way: botocore gives an answer 2
@@ -313,8 +314,8 @@ def _listening(port: int) -> socket.socket:
     """A socket that listens on ``port``, or on any free one where somebody else does."""
     if port:
         with contextlib.suppress(OSError):
-            return socket.create_server((_HOST, port), backlog=_BACKLOG)
-    return socket.create_server((_HOST, 0), backlog=_BACKLOG)
+            return socket.create_server((HOST, port), backlog=_BACKLOG)
+    return socket.create_server((HOST, 0), backlog=_BACKLOG)
 
 
 _all: set[_Serving] = set()  # in a forked child the parent's too, which is not the child's to finalize

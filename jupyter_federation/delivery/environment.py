@@ -28,6 +28,11 @@ OUTRANKING = (
 REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
 """Variables that name a region: boto3 reads the second, other tools the first."""
 
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Variables that name hosts to be reached without a proxy: each is the one that some tool reads."""
+
+_PROXY = {"http_proxy", "all_proxy"}
+
 
 class EnvironmentDelivery:
     """Sets variables aside and lends others; what the user changes in between stays the user's."""
@@ -36,6 +41,7 @@ class EnvironmentDelivery:
         self._environment = os.environ if environment is None else environment
         self._set_aside: dict[str, Secret] = {}
         self._lent: dict[str, str] = {}
+        self._appended_to: dict[str, str] = {}
 
     @property
     def set_aside(self) -> tuple[str, ...]:
@@ -60,13 +66,37 @@ class EnvironmentDelivery:
         if not any(self._is_the_users(name) for name in REGION):
             self.lend(dict.fromkeys(REGION, region))
 
+    def lend_no_proxy(self, host: str) -> None:
+        """Name ``host`` as one that is reached without a proxy, where the environment names a proxy.
+
+        (Where it names none this would change something: Python then asks no operating system for its proxy.)
+        """
+        if not any(name.lower() in _PROXY and value for name, value in self._environment.items()):
+            return
+        values = [self._environment.get(name, "") for name in NO_PROXY]
+        for name, value, other in zip(NO_PROXY, values, reversed(values), strict=True):
+            hosts = [each.strip() for each in (value or other).split(",") if each.strip()]
+            if value and {host, "*"} & set(hosts):
+                continue
+            if name in self._environment:
+                self._appended_to[name] = value
+            self.lend({name: ",".join(hosts if "*" in hosts or host in hosts else [*hosts, host])})
+
+    def lent(self, names: Iterable[str]) -> dict[str, str]:
+        """Those of ``names`` that are lent now, with their values."""
+        return {name: self._lent[name] for name in names if name in self._lent}
+
     def take_back(self, names: Iterable[str], *, but: str | None = None) -> None:
         """Lend ``names`` no longer, unless with the value ``but``; what the user has put there meanwhile stays."""
         for name in names:
-            if name in self._lent and self._lent[name] != but:
-                if self._environment.get(name) == self._lent[name]:
+            if name not in self._lent or self._lent[name] == but:
+                continue
+            value, before = self._lent.pop(name), self._appended_to.pop(name, None)
+            if self._environment.get(name) == value:
+                if before is None:
                     del self._environment[name]
-                del self._lent[name]
+                else:
+                    self._environment[name] = before
 
     def give_back(self) -> None:
         """Put everything back as it was, except where the user has set something else meanwhile."""

@@ -1,28 +1,52 @@
-"""What tools that are loaded in this process have kept of the credentials: let go where they can, named where not."""
+"""What tools that are loaded in this process have kept of the credentials: let go where they can, named where not.
+
+`docs/tools.md` has what was measured, tool by tool.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import gc
 import sys
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import Any
+
+from botocore.credentials import RefreshableCredentials
 
 _CONTAINER = "container-role"  # botocore's name for credentials that came from the container endpoint
 _KEEP_COPIES = {  # module: what people call it; each holds keys where no call of its own makes it let go
     "pyarrow.fs": "pyarrow",
+    "polars": "polars",
     "deltalake": "deltalake",
     "obstore": "obstore",
     "duckdb": "DuckDB",
-    "aiobotocore": "aiobotocore",
 }
 
 
 def let_go() -> None:
-    """Have s3fs and polars ask for credentials anew at their next request: another identity has come, or none."""
-    for module, forget in (("s3fs", _forget_s3fs), ("polars.io.cloud.credential_provider._builder", _forget_polars)):
+    """Have what can be reached ask for credentials at its next request: another identity has come, or none.
+
+    That is aiobotocore, with what is built on it (s3fs, pandas), whoever holds it; and polars where it has not read
+    before.
+    """
+    for module, forget in (
+        ("aiobotocore", _expire),
+        ("s3fs", _forget_s3fs),
+        ("polars.io.cloud.credential_provider._builder", _forget_polars),
+    ):
         if module in sys.modules:
             with contextlib.suppress(Exception):  # a version whose insides differ keeps what it has
                 forget(sys.modules[module])
+
+
+def look_again() -> None:
+    """Have s3fs's file systems that found no credentials look for some at their next request: somebody has come."""
+    if "s3fs" in sys.modules:
+        with contextlib.suppress(Exception):  # a version whose insides differ
+            for each in _instances_of(sys.modules["s3fs"].S3FileSystem):
+                if each._s3 is not None and each.session._credentials is None:  # noqa: SLF001 - s3fs has no other way
+                    each._s3 = None  # noqa: SLF001
 
 
 def that_keep_copies() -> tuple[str, ...]:
@@ -30,16 +54,32 @@ def that_keep_copies() -> tuple[str, ...]:
     return tuple(name for module, name in _KEEP_COPIES.items() if module in sys.modules)
 
 
+def _expire(_aiobotocore: Any) -> None:
+    for each in _instances_of(RefreshableCredentials):
+        if each.method == _CONTAINER:
+            each._expiry_time = datetime.fromtimestamp(0, timezone.utc)  # noqa: SLF001 - botocore has no other way
+
+
 def _forget_s3fs(s3fs: Any) -> None:
-    """New file systems are made anew, and those that somebody holds find their credentials expired."""
-    for each in list(s3fs.S3FileSystem._cache.values()):  # noqa: SLF001 - fsspec lists its instances nowhere else
-        each.invalidate_cache()  # what the person before was shown
-        credentials: Any = getattr(getattr(each, "session", None), "_credentials", None)
-        if getattr(credentials, "method", None) == _CONTAINER:
-            credentials._expiry_time = datetime.fromtimestamp(0, timezone.utc)  # noqa: SLF001 - botocore has no other
+    """What the person before was shown, and the file systems that are handed out again."""
+    for each in _instances_of(s3fs.S3FileSystem):
+        each.invalidate_cache()
     s3fs.S3FileSystem.clear_instance_cache()
 
 
 def _forget_polars(builder: Any) -> None:
     for each in list((builder.BUILT_PROVIDERS_LRU_CACHE or {}).values()):
         each.clear_cached_credentials()
+
+
+def _instances_of(kind: type) -> list[Any]:
+    """All there are in this process: nobody else lists them.  A tenth of a second for a million objects."""
+    kinds = {kind, *_subclasses(kind)}
+    return [each for each in gc.get_objects() if type(each) in kinds]
+
+
+def _subclasses(kind: type) -> Iterator[type]:
+    direct: list[type] = kind.__subclasses__()
+    for each in direct:
+        yield each
+        yield from _subclasses(each)

@@ -36,11 +36,11 @@ def test_a_default_profile_with_credentials_is_named_with_what_mends_it(write, n
     """By the name that the person knows, and by the one line that makes tools pass over it."""
     write(name, text)
     found = aws_files.outranking({})
-    assert {variable: f"~/.aws/{name}"} == found
+    assert [(variable, f"~/.aws/{name}")] == [(each.variable, each.file) for each in found]
     said = aws_files.sentence(found)
     assert f"[default] in ~/.aws/{name}" in said
-    assert said.endswith(f"run %env {variable}={os.devnull}.")
-    assert aws_files.outranking({variable: os.devnull}) == {}
+    assert said.endswith(f"run %env {variable}={os.devnull} before you use them.")
+    assert aws_files.outranking({variable: os.devnull}) == ()
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_a_default_profile_with_credentials_is_named_with_what_mends_it(write, n
 def test_what_gives_no_credentials_is_no_news(write, name, text):
     """A region, other profiles, an empty file, and one that no tool can read."""
     write(name, text)
-    assert aws_files.outranking({}) == {}
+    assert aws_files.outranking({}) == ()
 
 
 def test_both_files_are_one_sentence(write):
@@ -72,6 +72,24 @@ def test_files_that_a_variable_names_are_read_in_their_place(write, tmp_path):
     write("credentials", f"[default]\n{KEYS}")
     elsewhere = tmp_path / "keys"
     elsewhere.write_text(f"[default]\n{KEYS}")
-    assert aws_files.outranking({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)}) == {
-        "AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)
-    }
+    found = aws_files.outranking({"AWS_SHARED_CREDENTIALS_FILE": str(elsewhere)})
+    assert [str(elsewhere)] == [each.file for each in found]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "others"),
+    [
+        ("credentials", f"[default]\n{KEYS}", {"pyarrow", "DuckDB"}),
+        ("config", f"[profile default]\n{KEYS}", {"pyarrow"}),
+        ("credentials", "[default]\ncredential_process = x\n", {"pyarrow"}),
+        ("config", "[default]\ncredential_process = x\n", {"pyarrow", "DuckDB"}),
+        ("config", "[default]\nrole_arn = x\nsource_profile = y\n", set()),
+    ],
+)
+def test_those_are_named_that_were_seen_to_heed_the_file(write, name, text, others):
+    """As tests/tools measures it: AWS's C++ SDK takes no role from there, and DuckDB looks for each in one file."""
+    write(name, text)
+    (found,) = aws_files.outranking({})
+    always = {"aiobotocore", "s3fs", "pandas", "the aws command", "rclone", "AWS's JavaScript SDK"}
+    assert always | others == set(found.tools)
+    assert set(found.tools) == {tool for tool in found.tools if tool in aws_files.sentence([found])}

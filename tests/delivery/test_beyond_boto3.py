@@ -5,6 +5,7 @@ import os
 import socket
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -162,3 +163,42 @@ def test_a_policy_turns_the_export_off(policy, name):
     jf.federate("ada")
     with pytest.raises(InvalidStateError, match=f"'{name}' is false in {file}"):
         calls.export()
+
+
+def test_what_has_outlived_a_clear_is_named_at_the_next_sign_in(monkeypatch):
+    """A tool may act as who was signed in before, although a clear lies between."""
+    monkeypatch.setattr(tool_caches, "_KEEP_COPIES", {"json": "pyarrow"})
+    until = jf.federate("ada").credentials_expire_at
+    jf.clear()
+    assert f"pyarrow may go on as before until {until:%Y-%m-%d %H:%M:%S} UTC." in str(jf.federate("grace"))
+
+
+def test_the_longest_of_all_that_were_here_is_what_is_named(monkeypatch, aws):
+    """Not that of the last one, whose credentials may end sooner."""
+    monkeypatch.setattr(tool_caches, "_KEEP_COPIES", {"json": "pyarrow"})
+    until = f"until {jf.federate('ada').credentials_expire_at:%Y-%m-%d %H:%M:%S} UTC."
+    aws.lifetime = timedelta(minutes=15)
+    jf.federate("grace")
+    assert f"pyarrow may go on as before {until}" in str(jf.federate("ada"))
+    assert f"copied lives {until}" in str(jf.clear())
+
+
+def test_the_endpoint_is_reached_past_a_proxy_in_a_terminal_too(monkeypatch):
+    """Lent with the rest, and gone with it."""
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy.example.org:3128")
+    jf.federate("ada")
+    assert os.environ["NO_PROXY"] == os.environ["no_proxy"] == "127.0.0.1,localhost"
+    assert "no_proxy=127.0.0.1,localhost" in calls.export().for_posix_shell()
+    jf.clear()
+    assert "no_proxy" not in os.environ
+
+
+def test_the_region_of_a_file_that_is_passed_over_is_lent(isolated_home, monkeypatch):
+    """Whoever runs the line that the sign-in gives turns away from the region in that file, too."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    (isolated_home / ".aws").mkdir()
+    (isolated_home / ".aws" / "config").write_text("[default]\nregion = eu-north-1\nrole_arn = arn:aws:iam::1:role/R\n")
+    jf.federate("ada")
+    assert "eu-north-1" == os.environ["AWS_REGION"] == os.environ["AWS_DEFAULT_REGION"]
+    jf.clear()
+    assert "AWS_REGION" not in os.environ

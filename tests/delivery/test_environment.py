@@ -91,6 +91,42 @@ def test_the_values_set_aside_are_not_shown():
     assert "planted-secret" not in repr(vars(delivery))
 
 
+@pytest.mark.parametrize(
+    ("before", "lent"),
+    [
+        ({"HTTP_PROXY": "p"}, {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}),
+        ({"all_proxy": "p"}, {"NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}),
+        ({"http_proxy": "p", "no_proxy": "a.b"}, {"NO_PROXY": "a.b,127.0.0.1", "no_proxy": "a.b,127.0.0.1"}),
+        ({"http_proxy": "p", "NO_PROXY": "a, b"}, {"NO_PROXY": "a,b,127.0.0.1", "no_proxy": "a,b,127.0.0.1"}),
+        ({"http_proxy": "p", "NO_PROXY": "127.0.0.1", "no_proxy": ""}, {"no_proxy": "127.0.0.1"}),
+        ({"http_proxy": "p", "no_proxy": "*"}, {"NO_PROXY": "*"}),
+        ({"http_proxy": ""}, {}),
+        ({"NO_PROXY": "a.b"}, {}),
+    ],
+)
+def test_the_endpoint_is_reached_without_a_proxy(before, lent):
+    """Appended to what is there, under both names, only where there is a proxy; all as before when given back."""
+    environment = dict(before)
+    delivery = EnvironmentDelivery(environment)
+    for _sign_in in range(2):
+        delivery.lend_no_proxy("127.0.0.1")
+        assert before | lent == environment
+    delivery.give_back()
+    assert before == environment
+
+
+def test_a_no_proxy_of_the_users_own_is_left_and_extended_anew():
+    """What the user sets while signed in is what stands there afterwards."""
+    environment = {"http_proxy": "p", "no_proxy": "a.b"}
+    delivery = EnvironmentDelivery(environment)
+    delivery.lend_no_proxy("127.0.0.1")
+    environment["no_proxy"] = "c.d"
+    delivery.lend_no_proxy("127.0.0.1")
+    assert "c.d,127.0.0.1" == environment["no_proxy"]
+    delivery.give_back()
+    assert {"http_proxy": "p", "no_proxy": "c.d"} == environment
+
+
 def test_the_region_of_the_next_sign_in_takes_the_place_of_the_one_before():
     """But not that of one which the user has set meanwhile, under either name."""
     environment = {}
