@@ -448,7 +448,7 @@ def test_while_it_is_awaited_nobody_waits_longer_than_botocore_does(endpoint, ho
         over.set()
     assert (503, 503, 1) == (first.status, second.status, holding.asked)
     assert "on their way" in first.content["message"]
-    assert 1.4 < took < 1.6
+    assert 1.3 < took < 1.6
 
 
 def test_why_there_is_nothing_is_said_at_once(endpoint, holding):

@@ -18,7 +18,7 @@ from jupyter_federation.errors import FederationError
 
 pytestmark = pytest.mark.slow
 
-ROUNDS = 6
+ROUNDS = 12
 FLOOR = """
 import socket
 listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
@@ -54,6 +54,7 @@ def floor():
             process.kill()
 
 
+@pytest.mark.timeout(240)
 def test_a_thousand_requests_a_second_of_an_idle_kernel(kernel, sign_in, floor):
     """Sustained for two seconds, with p99 under 5 ms more than of a server that does nothing, in one of a few rounds.
 
@@ -69,6 +70,7 @@ def test_a_thousand_requests_a_second_of_an_idle_kernel(kernel, sign_in, floor):
         assert 0 == said["refused"]
         if said["a second"] >= 1000 and said["p99"] - least["p99"] < 5:
             return
+        time.sleep(len(rounds) / 2)  # whatever else is going on may come to its end
     raise AssertionError(rounds)
 
 
@@ -111,10 +113,12 @@ def test_while_a_renewal_hangs(signing, aws):
         assert sorted(took)[len(took) * 9 // 10] < 50
         time.sleep(max(0.0, expired - time.monotonic()) + 0.2)
         assert signing.jf.status().refreshing, "a control: it hangs still"
-        started = time.monotonic()
-        answer = client.ask()
-        waited = time.monotonic() - started
-        assert (503, True) == (answer.status, waited < 1.6), (answer, waited)
+        waits = []
+        for _ in range(2):  # one of them on a machine that does not do something else for a tenth of a second
+            started = time.monotonic()
+            assert 503 == client.ask().status
+            waits.append(time.monotonic() - started)
+        assert min(waits) < 1.6, waits
     finally:
         over.set()
         aws.lifetime = timedelta(hours=1)
