@@ -188,7 +188,10 @@ class Kernel:
 
     def stop(self):
         self._process.stdin.close()
-        self._process.wait(20)
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
         self._process.stdout.close()
         self._errors.close()
 
