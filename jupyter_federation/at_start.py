@@ -11,6 +11,7 @@ env).  The start of the kernel pays for a thread, which sleeps until that is ove
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from jupyter_federation.errors import LoginRequiredError
 if TYPE_CHECKING:
     from jupyter_federation.offer import Offer
 
+_log = logging.getLogger(__name__)
 _PAUSE = 1.0  # seconds after which a kernel has started
 _DELIVERED_WITHIN = 10.0  # seconds for which the first cell waits, in the rule for loading boto3
 
@@ -57,6 +59,8 @@ class SignInAtStart:
             from jupyter_federation import calls
 
             calls.federate_at_start(prompt=_Nobody(), delivered=self._delivered.set)
+        except Exception as error:  # noqa: BLE001 - a library that is broken, say; %federate says the rest
+            _log.debug("No sign-in at the kernel's start: %s", type(error).__name__)
         finally:
             self._delivered.set()
 

@@ -42,6 +42,7 @@ _LONGEST = 16 * 1024  # bytes of text in a request
 _PAUSE = 1.0  # seconds from the end of one piece of work that a request starts to the next of its kind
 _CLEARED_WITHIN = 0.5  # seconds; in the rule less than a millisecond, and longer only while a sign-in is delivered
 _CANCELLED_WITHIN = 3.0  # seconds for which a sign-in waits for the end of a cancelled one, which may hold its port
+_LOOKS = 0.05  # seconds after which a sign-in that waits sees that it is cancelled itself
 
 
 class _RefusedError(Exception):
@@ -83,8 +84,9 @@ class Controls:
         self._busy: set[str] = set()
         self._ended: dict[str, float] = {}  # monotonic
         self._sign_in: _SignIn | None = None
-        self._last_thread: threading.Thread | None = None
+        self._turn = threading.Lock()  # of the sign-in that is at work
         self._cleared: SessionStatus | None = None  # what the last clear said, until somebody signs in
+        self._signed_in: SessionStatus | None = None  # what the last sign-in said
 
     # Who is behind it, and who looks
 
@@ -129,9 +131,10 @@ class Controls:
     def status(self) -> SessionStatus:
         """How things stand; nobody is signed in where nothing has been loaded."""
         status = SessionStatus() if self._federation is None else self._federation.status()
-        cleared = self._cleared
-        if cleared is not None and not status.is_federated:
-            status = replace(status, happened=cleared.happened, remarks=cleared.remarks, pages=cleared.pages)
+        said = self._signed_in if status.is_federated else self._cleared
+        if said is not None:
+            remarks = (*status.remarks, *said.remarks)
+            status = replace(status, happened=said.happened, remarks=remarks, pages=said.pages)
         return replace(status, refreshing=True) if "refresh" in self._busy else status
 
     def state(self, event: str = "state") -> dict[str, Any]:
@@ -144,8 +147,9 @@ class Controls:
 
         with contextlib.suppress(FederationError):  # the sign-in will say what is wrong with a file
             configuration = load()
-            names, before = tuple(configuration.profiles), self._profiles
-            self._profiles, self.default_profile = names, configuration.default_profile
+            default, before = configuration.default_profile, self._profiles
+            names = tuple(sorted(configuration.profiles, key=lambda name: name != default))  # it comes first
+            self._profiles, self.default_profile = names, default
             if names != before:
                 self._tell("state")
 
@@ -233,25 +237,39 @@ class Controls:
         with self._lock:
             if self._sign_in is not None and self._sign_in.error is None:
                 raise _RefusedError("A sign-in is open already: finish or cancel it first.")
-            if time.monotonic() - self._ended.get("sign_in", -_PAUSE) < _PAUSE:
-                raise _RefusedError("A sign-in has only just ended: try again in a second.")
-            before, self._sign_in = self._last_thread, begun
-            self._last_thread = _thread("sign-in", lambda: self._run_sign_in(begun, before))
+            self._sign_in = begun
         try:
-            _start(self._last_thread)
+            _start(_thread("sign-in", lambda: self._run_sign_in(begun)))
         except _RefusedError:
             self._sign_in = None
             raise
 
-    def _run_sign_in(self, begun: _SignIn, before: threading.Thread | None) -> None:
+    def _run_sign_in(self, begun: _SignIn) -> None:
         self._tell("sign_in")
-        if before is not None:
-            before.join(_CANCELLED_WITHIN)
+        has_turn = self._await_turn(begun)
+        try:
+            if not begun.prompt.cancelled:
+                self._sign_in_now(begun)
+        finally:
+            if has_turn:
+                self._turn.release()
+
+    def _await_turn(self, begun: _SignIn) -> bool:
+        """Wait until a cancelled sign-in has ended, for the while that is given to it, and then for the pause."""
+        end = time.monotonic() + _CANCELLED_WITHIN
+        has_turn = False
+        while not (has_turn or begun.prompt.cancelled or time.monotonic() > end):
+            has_turn = self._turn.acquire(timeout=_LOOKS)
+        while not begun.prompt.cancelled and time.monotonic() < self._ended.get("sign_in", -_PAUSE) + _PAUSE:
+            time.sleep(_LOOKS)
+        return has_turn
+
+    def _sign_in_now(self, begun: _SignIn) -> None:
         error = None
         try:
             if self._federation is None:
                 self._load()
-            if self._federation is not None and not begun.prompt.cancelled:
+            if self._federation is not None:
                 self._federation.federate_anew(begun.profile, prompt=begun.prompt)
         except SignInCancelledError:
             pass
@@ -287,11 +305,14 @@ class Controls:
     def _happened(self, event: str, status: SessionStatus) -> None:
         """What the federation reports; on the notifier's thread."""
         if event == "federated":
-            self._cleared = None
+            always = () if self._federation is None else self._federation.status().remarks
+            once = tuple(remark for remark in status.remarks if remark not in always)
+            self._cleared, self._signed_in = None, replace(status, remarks=once)
+        elif event == "refreshed" and self._signed_in is not None:
+            self._signed_in = replace(self._signed_in, happened=None)  # what it changed is no news any more
         elif event == "cleared" and self._cleared is None:
-            self._cleared = SessionStatus(happened="The AWS session was cleared: clients that held it refuse.")
-        del status  # what is told is how things stand when it is told
-        self._show(event)
+            self._cleared = SessionStatus(happened="Clients that held the AWS session refuse from now on.")
+        self._show(event)  # how things stand then
 
     def _tell(self, event: str) -> None:
         background.shared.notify(lambda: self._show(event))

@@ -62,8 +62,9 @@ class FederationError(Exception):
         return error
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints: the sentence alone, because a source line or a frame may hold a token."""
-        return [f"{type(self).__name__}: {self}"]
+        """What IPython prints: the sentence and the doctor's code; a source line or a frame may hold a token."""
+        finding = self.facts.get("finding")
+        return [f"{type(self).__name__}: {self}", *([f"%federate doctor says more: {finding}."] if finding else [])]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword-only arguments survive pickling, so that a Dask worker or a process pool can report them."""

@@ -10,7 +10,7 @@ import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -26,7 +26,7 @@ from jupyter_federation.delivery import aws_files, tool_caches
 from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
 from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
 from jupyter_federation.delivery.endpoint import HOST, LoopbackEndpoint
-from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, EnvironmentDelivery
+from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, REGION, EnvironmentDelivery
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -128,6 +128,7 @@ class Federation:
         self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
         self._endpoint = LoopbackEndpoint(self._live)
+        self._users_region: str | None = None  # of the profile that is set aside
         self._copied_until: datetime | None = None  # when the last of those expire that were here before
         self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
         self._current: _Identity | None = None
@@ -203,7 +204,8 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, self._live, configuration.policy), expected)
+            identity = _Identity(selected, session, self._live, configuration.policy)
+            self._become(identity, expected, remarks=tuple(_remarks(selected)))
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -301,10 +303,17 @@ class Federation:
         before, clears = self._current, self._clears_of(profile)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         happened = None if before is None else _what_followed(before, profile, session.token)
-        _uninterrupted(lambda: self._become(_Identity(profile, session, self._live, policy), clears=clears))
+        if before is not None:
+            self._outlive(before.session.status().credentials_expire_at)
+        kept = () if before is not None and happened is None else _what_keeps_acting(self._copied_until)
+        remarks = (*_remarks(profile), *kept)
+        identity = _Identity(profile, session, self._live, policy)
+        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, remarks=remarks))
+        return self._just_signed_in(happened, remarks)
+
+    def _just_signed_in(self, happened: str | None, remarks: Iterable[str]) -> SessionStatus:
         status = self.status()
-        kept = () if before is not None and happened is None else tuple(_what_keeps_acting(self._copied_until))
-        return replace(status, remarks=(*status.remarks, *_remarks(profile), *kept), happened=happened)
+        return replace(status, remarks=(*status.remarks, *remarks), happened=happened)
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -332,11 +341,19 @@ class Federation:
                 fix="Sign in again if you want to.",
             )
 
-    def _become(self, identity: _Identity, awaited: ExpectedSignIn | None = None, *, clears: int | None = None) -> None:
+    def _become(
+        self,
+        identity: _Identity,
+        awaited: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
+        happened: str | None = None,
+        remarks: Iterable[str] = (),
+    ) -> None:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since.
+        not cleared ``clears`` times, but once more since.  ``happened`` and ``remarks`` go to the screens.
         """
         with self._lock:
             if awaited is not None and self._expected is not awaited:
@@ -363,11 +380,10 @@ class Federation:
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._report("federated")
+        self._subscribers.tell_after("federated", self._just_signed_in(happened, remarks))
         if before is None:
             tool_caches.look_again()
         else:
-            self._outlive(before.session.status().credentials_expire_at)
             tool_caches.let_go()
             before.session.close()
 
@@ -378,9 +394,12 @@ class Federation:
                 self._deliver(_region(self._current.profile), self._current.policy)
 
     def _deliver(self, region: str | None, policy: Policy) -> None:
-        region = _users_region() or region  # asked before AWS_PROFILE is set aside, which may be what names one
+        # Asked before AWS_PROFILE is set aside, which may be what names one.
+        self._users_region = _users_region() or self._users_region
+        region = self._users_region or region
         self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
         self._boto3.install(self._live)
+        self._environment.take_back(REGION, but=region)  # the one of the sign-in before
         named = self._boto3.region()
         if aws_files.outranking():  # whoever turns away from them turns away from the region that they name, too
             region = named or region
@@ -391,20 +410,21 @@ class Federation:
 
     def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
         """To what speaks AWS and is not boto3 here; what a person should know of it."""
-        self._environment.take_back((URI, TOKEN_FILE, TOKEN, *NO_PROXY))
+        variables: dict[str, str] = {}
         if policy.endpoint is False:
             self._endpoint.stop()
-            return
-        try:
-            variables = dict(self._endpoint.start())
-        except DeliveryError as error:  # boto3 has what it needs
-            yield str(error)
-            return
+        else:
+            try:
+                variables |= self._endpoint.start()
+            except DeliveryError as error:  # boto3 has what it needs
+                yield str(error)
         if not policy.endpoint_token_variable:
-            del variables[TOKEN]
+            variables.pop(TOKEN, None)
+        self._environment.take_back({URI, TOKEN_FILE, TOKEN} - variables.keys())
+        if variables:
+            self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
         self._environment.lend(variables)
-        self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
-        outranking = aws_files.outranking()
+        outranking = aws_files.outranking() if variables else ()
         if outranking:
             yield aws_files.sentence(outranking)
 
@@ -441,6 +461,7 @@ class Federation:
         self._live.clear()
         self._boto3.remove()
         self._environment.give_back()
+        self._users_region = None
         self._endpoint.stop()
         tool_caches.let_go()
 

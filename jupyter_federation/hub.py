@@ -7,8 +7,8 @@
 
 OAuthenticator by itself looks only at the access token's end, so it hands out ID tokens that have ended; and it renews
 them for several requests at once, by which a provider that rotates refresh tokens takes the grant away (oauthenticator
-#790, #793).  The hook that is set here renews the ID token on its own end, one request at a time for each user, and
-what came back is saved before the next one may look.
+#790, #793).  The hook that is set here renews the ID token on its own end, one request at a time for each user.  What
+comes back is checked once (`_renewal`), and saved in one place (`_Login.save`) before the next one may look.
 
 This file is whole in itself: it needs the standard library, JupyterHub (4 or later) and oauthenticator (17.3 or later),
 and not the rest of this package.  So it may also be copied and run as a configuration file, for instance by Zero to
@@ -19,12 +19,15 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import json
+import re
 import time
 import weakref
 from collections.abc import Awaitable, Callable, Mapping
 from inspect import isawaitable
 from typing import Any
+from urllib.parse import urlencode
 
 from jupyterhub.app import JupyterHub
 from jupyterhub.crypto import decrypt, encrypt
@@ -39,8 +42,8 @@ SCOPE = "admin:auth_state!user"
 NOTE = "jupyter_federation"
 """The key of the auth state under which stands, for the kernels, why a token is not renewed."""
 
-LOGIN_ENDED, UNREACHABLE = "login-ended", "provider-unreachable"
-NO_REFRESH_TOKEN, NO_ID_TOKEN = "no-refresh-token", "no-id-token"
+LOGIN_ENDED, UNREACHABLE, NOT_RENEWED = "login-ended", "provider-unreachable", "not-renewed"
+NO_REFRESH_TOKEN, NO_ID_TOKEN, OTHER_ID_TOKEN = "no-refresh-token", "no-id-token", "other-id-token"
 
 REFRESH_AGE = 5
 """Seconds for which the hub believes an auth state without asking the hook, which asks nobody while all is fresh."""
@@ -48,10 +51,17 @@ REFRESH_AGE = 5
 PATIENCE = 5.0
 """Seconds that a request waits for a renewal; the renewal itself goes on, because its answer may not be lost."""
 
+PAUSE = 3.0
+"""Seconds after a renewal that failed in which a user's next requests do not try another."""
+
 SEALED = "sealed_refresh_token"
 _USUAL_AGE = 300  # seconds; JupyterHub's own auth_refresh_age
 # By these a provider says that the person has to log in again; RFC 6749, OpenID Connect Core 1.0, and GitHub's.
 _ENDED = {"invalid_grant", "login_required", "interaction_required", "consent_required", "bad_refresh_token"}
+_PASSING = {"temporarily_unavailable", "server_error", "slow_down"}  # RFC 6749, 4.1.2.1; RFC 8628, 3.5
+_LONGEST = 50_000  # characters of a token; what Cognito takes, and far beyond any real one
+_LARGEST = 200_000  # characters of a token endpoint's answer
+_TOKENS = ("access_token", "refresh_token", "id_token")
 
 AuthState = Mapping[str, Any]
 Hook = Callable[..., Any]
@@ -82,8 +92,9 @@ def configure(c: Any, *, withhold_refresh_token: bool = True) -> None:
             section.auth_refresh_age = min(age or REFRESH_AGE, REFRESH_AGE)
         if section.get("enable_auth_state") is False:
             section.enable_auth_state = True
-        if section.get("server_token_scopes"):  # otherwise the scopes of the role `server` count
-            section.server_token_scopes = _TokenScopes.over(section.server_token_scopes)
+        token_scopes = _said(section, "server_token_scopes", [])
+        if token_scopes:  # otherwise the scopes of the role `server` count
+            section.server_token_scopes = _TokenScopes.over(token_scopes)
     _grant(c.JupyterHub)
     route_sign_ins(c)
 
@@ -99,12 +110,13 @@ def route_sign_ins(c: Any) -> None:
 
 
 def _refresh_age(c: Any, sections: Mapping[str, Any]) -> float:
-    """What the hub had as ``auth_refresh_age``; the more specific class counts."""
+    """What the hub had as ``auth_refresh_age``; the more specific class counts, and of several the last."""
     before = c.OAuthenticator.get("refresh_user_hook")
     if type(before).__name__ == "_Keeper":
         return float(before.check_seconds)
+    general = ("Authenticator", "OAuthenticator")
     age = _USUAL_AGE
-    for name in ("Authenticator", "OAuthenticator", *(sections.keys() - {"Authenticator", "OAuthenticator"})):
+    for name in (*general, *(name for name in sections if name not in general)):
         age = c[name].get("auth_refresh_age", age)
     return age
 
@@ -170,10 +182,14 @@ class _Keeper:
         self._seals = seals
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._checked: dict[str, float] = {}  # user → time.monotonic()
+        self._failed: dict[str, float] = {}  # the same, of a renewal
         self._running: set[asyncio.Future[Any]] = set()  # the loop itself holds tasks weakly
 
     async def __call__(self, authenticator: Any, user: Any, auth_state: AuthState | None) -> Any:
-        """True: all is well, or nothing can be done now; False: log in again; a dict: the renewed auth model."""
+        """True: all is well, or nothing can be done now; False: log in again; a dict: the renewed auth model.
+
+        Its auth state has been saved already.  None: OAuthenticator does the rest, for a login without tokens to keep.
+        """
         del auth_state  # it was read before the lock
         work = asyncio.ensure_future(self._one_at_a_time(authenticator, user))
         self._running.add(work)
@@ -186,133 +202,168 @@ class _Keeper:
         if lock is None:
             lock = self._locks[user.name] = asyncio.Lock()
         async with lock:
-            auth_state = await _unsealed(await user.get_auth_state())
-            if auth_state and isinstance(auth_state.get("id_token"), str):
-                result = await self._kept(_Login(authenticator, user, auth_state, seals=self._seals))
-            elif auth_state and not self._check_is_due(user):
+            login = _Login(authenticator, user, await user.get_auth_state(), seals=self._seals)
+            try:
+                result = await self._refreshed(login)
+            except _HookError as error:  # the hub's own: it may want to
+                raise error.raised from None
+            except Exception as error:  # noqa: BLE001 - a fault of ours, by whatever a provider says, locks nobody out
+                self._failed[user.name] = time.monotonic()
+                await login.fail(error)
                 return True
-            else:  # a login without ID tokens, or none that is known: as it was before
-                self._checked[user.name] = time.monotonic()
-                result = await self._by_hook(authenticator, user, auth_state)
             if result is False:
                 self._checked.pop(user.name, None)
             return result
 
-    def _check_is_due(self, user: Any) -> bool:
-        checked = self._checked.get(user.name)
-        return bool(self.check_seconds) and (checked is None or time.monotonic() - checked >= self.check_seconds)
-
-    async def _kept(self, login: _Login) -> Any:
+    async def _refreshed(self, login: _Login) -> Any:
+        await login.open()
         if login.problem == LOGIN_ENDED:
             return False
-        check_due = self._check_is_due(login.user)
-        renewal_due = _half_is_over(login.auth_state["id_token"])
-        if renewal_due and not login.auth_state.get("refresh_token"):
-            await login.note(NO_REFRESH_TOKEN)
-            renewal_due = False
-        if renewal_due and login.problem == NO_ID_TOKEN:
-            renewal_due = check_due  # each renewal spends a refresh token, and brings nothing
-        if not renewal_due and not check_due:
-            return True
+        check_due = not login.auth_state or self._check_is_due(login)
+        renewed = await self._renew(login) if await self._renewal_is_due(login, check_due=check_due) else None
+        if renewed is False or not check_due:
+            return True if renewed is None else renewed
         self._checked[login.user.name] = time.monotonic()
-        if renewal_due:
-            renewed = await login.renew()
-            if renewed is False or self.wrapped is None:
-                return renewed
-        else:
-            renewed = True
-        if check_due and self.wrapped is not None:
-            auth_state = await _unsealed(await login.user.get_auth_state())
-            by_hook = await self._by_hook(login.authenticator, login.user, auth_state)
-            if by_hook is not None:
-                return by_hook if by_hook is not True else renewed
-        return renewed if renewal_due else await login.check()
+        said = None if self.wrapped is None else await login.ask(self.wrapped)
+        if said is not None:
+            return (renewed or True) if said is True else said
+        if renewed is not None or not login.is_kept:
+            return renewed
+        checked = await login.check()
+        return await self._renew(login) if checked is None else checked
 
-    async def _by_hook(self, authenticator: Any, user: Any, auth_state: AuthState | None) -> Any:
-        """What the hub's own hook says, None without one; what it renewed is saved before the lock opens."""
-        model = None if self.wrapped is None else await _awaited(self.wrapped(authenticator, user, auth_state))
-        if isinstance(model, dict) and model.get("auth_state"):
-            model["auth_state"] = await _sealed(model["auth_state"]) if self._seals else model["auth_state"]
-            await user.save_auth_state(model["auth_state"])
-        return model
+    def _check_is_due(self, login: _Login) -> bool:
+        return bool(self.check_seconds) and _is_over(self._checked.get(login.user.name), self.check_seconds)
+
+    async def _renewal_is_due(self, login: _Login, *, check_due: bool) -> bool:
+        id_token = login.auth_state.get("id_token")
+        if id_token and not login.auth_state.get("refresh_token"):
+            await login.note(NO_REFRESH_TOKEN)
+            return False
+        if not id_token or not _half_is_over(id_token) or not _is_over(self._failed.get(login.user.name), PAUSE):
+            return False
+        return check_due or login.problem != NO_ID_TOKEN  # each renewal spends a refresh token, and brings nothing
+
+    async def _renew(self, login: _Login) -> Any:
+        renewed = await login.renew()
+        if login.problem is None:
+            self._failed.pop(login.user.name, None)
+        else:
+            self._failed[login.user.name] = time.monotonic()
+        return renewed
 
 
 class _Login:
-    """One user's login, for the length of one refresh.  ``auth_state`` is what was saved, with the refresh token."""
+    """One user's login, for the length of one refresh.  ``auth_state`` is what is saved, with the refresh token."""
 
-    def __init__(self, authenticator: Any, user: Any, auth_state: dict[str, Any], *, seals: bool) -> None:
+    def __init__(self, authenticator: Any, user: Any, saved: AuthState | None, *, seals: bool) -> None:
         self.authenticator = authenticator
         self.user = user
-        self.auth_state = auth_state
+        self.auth_state: dict[str, Any] = {}
+        self._saved = saved
         self._seals = seals
+
+    async def open(self) -> None:
+        """Unseal it.  A refresh token that was saved in clear (before `configure` was called) is withheld now."""
+        saved = self._saved or {}
+        self.auth_state = await _unsealed(saved) or {}
+        response = saved.get("token_response")
+        places = (saved, response if isinstance(response, Mapping) else {})
+        if self._seals and any(place.get("refresh_token") for place in places):
+            await self.save(self.auth_state)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether there is something to keep fresh; else it is as it was before."""
+        return _is_kept(self.auth_state)
 
     @property
     def problem(self) -> str | None:
         """What was noted."""
         return (self.auth_state.get(NOTE) or {}).get("problem")
 
-    async def note(self, problem: str | None) -> None:
-        """Tell the kernels, where it is news."""
-        if self.problem != problem:
-            await self._save({NOTE: {"problem": problem} if problem else None})
+    async def note(self, problem: str | None) -> bool:
+        """Tell the kernels, where it is news.  False where this is not the user's login any longer."""
+        if self.problem == problem:
+            return True
+        return await self.save({**self.auth_state, NOTE: {"problem": problem} if problem else None})
+
+    async def save(self, auth_state: AuthState) -> bool:
+        """In place of what was there; False, and nothing is saved, where the user has logged in anew meanwhile."""
+        saved = await _sealed(auth_state) if self._seals else dict(auth_state)
+        there = await _unsealed(await self.user.get_auth_state()) or {}
+        if any(there.get(name) != self.auth_state.get(name) for name in _TOKENS):
+            return False
+        self.auth_state = dict(auth_state)
+        await self.user.save_auth_state(saved)
+        return True
 
     async def renew(self) -> Any:
         """Spend the refresh token; what comes back is saved before anything else is done with it."""
-        params = self.authenticator.build_refresh_token_request_params(self.auth_state["refresh_token"])
         try:
-            answer = await self.authenticator.get_token_info(None, params)
-        except Exception as error:  # noqa: BLE001 - by whatever way it failed, the user is not to be logged out
-            if _has_ended(error):
-                self._log("its provider has ended the login", error)
-                await self.note(LOGIN_ENDED)
-                return False
-            self._log("the login could not be renewed now", error)
-            await self.note(UNREACHABLE)
+            changes = await _renewal(self.authenticator, self.auth_state)
+        except _NotRenewedError as error:
+            self._log(f"the login was not renewed, {error}")
+            is_this_login = await self.note(error.problem)
+            return not is_this_login or error.problem != LOGIN_ENDED
+        if not await self.save({**self.auth_state, **changes}):
             return True
-        has_id_token = bool(answer.get("id_token"))
-        tokens = {name: answer.get(name) or self.auth_state.get(name) for name in ("refresh_token", "id_token")}
-        answer = {**answer, **tokens}
-        note = None if has_id_token else {"problem": NO_ID_TOKEN}
-        await self._save({"access_token": answer["access_token"], **tokens, "token_response": answer, NOTE: note})
-        return await self._model()
-
-    async def check(self) -> Any:
-        """Look the user up again, with the access token, as OAuthenticator does at each refresh."""
-        try:
-            return await self._looked_up()
-        except Exception as error:  # noqa: BLE001 - as above
-            refused = getattr(error, "code", None) in (401, 403)
-            if refused and self.auth_state.get("refresh_token"):  # the access token ended sooner
-                return await self.renew()
-            self._log("the user could not be looked up again", error)
-            return not refused
-
-    async def _model(self) -> Any:
         try:
             return await self._looked_up()
         except Exception as error:  # noqa: BLE001 - the tokens are good and saved; the rest can wait
-            self._log("the user could not be looked up after a renewal", error)
+            self._log(f"the user could not be looked up after a renewal, {_named(error)}")
             return True
 
-    async def _looked_up(self) -> dict[str, Any]:
-        tokens = {name: self.auth_state.get(name) for name in ("access_token", "refresh_token", "id_token")}
+    async def check(self) -> Any:
+        """Look the user up again, with the access token, as OAuthenticator does at each refresh; None: renew it."""
+        try:
+            return await self._looked_up()
+        except Exception as error:  # noqa: BLE001 - by whatever way it failed, an outage logs nobody out
+            refused = getattr(error, "code", None) in (401, 403)
+            if refused and self.auth_state.get("refresh_token"):  # the access token ended sooner
+                return None
+            self._log(f"the user could not be looked up again, {_named(error)}")
+            return not refused
+
+    async def ask(self, hook: Hook) -> Any:
+        """What the hub's own hook says; what it renewed is saved before the lock opens."""
+        try:
+            model = await _awaited(hook(self.authenticator, self.user, self.auth_state or None))
+        except Exception as error:
+            raise _HookError(error) from error
+        return await self._kept(model) if isinstance(model, dict) else model
+
+    async def fail(self, error: Exception) -> None:
+        """Say that it could not be kept."""
+        self._log(f"the login was not kept, {_named(error)}")
+        with contextlib.suppress(Exception):  # it may have been this that failed
+            await self.note(NOT_RENEWED)
+
+    async def _looked_up(self) -> Any:
+        tokens = {name: self.auth_state.get(name) for name in _TOKENS}
         token_info = {**(self.auth_state.get("token_response") or {}), **tokens}
-        model: dict[str, Any] = await self.authenticator._token_to_auth_model(token_info)  # noqa: SLF001 - no public one
-        note = (
-            {} if self.problem is None else {NOTE: {**(model["auth_state"].get(NOTE) or {}), "problem": self.problem}}
-        )
-        model["auth_state"] = {**model["auth_state"], **note}
-        await self.user.save_auth_state(model["auth_state"])
-        return model
+        return await self._kept(await self.authenticator._token_to_auth_model(token_info))  # noqa: SLF001 - no public one
 
-    def _log(self, what: str, error: Exception) -> None:
-        """Without the error's text: it may hold a token."""
-        code = getattr(error, "code", None) or getattr(error, "status_code", None) or ""
-        self.authenticator.log.warning("%s: %s (%s %s)", self.user.name, what, type(error).__name__, code)
+    async def _kept(self, model: dict[str, Any]) -> Any:
+        """The model without its auth state, which is saved: JupyterHub takes what it then finds there."""
+        rest = {name: value for name, value in model.items() if name != "auth_state"}
+        auth_state = await _unsealed(model.get("auth_state"))
+        if auth_state is None:
+            return rest
+        note = {"problem": self.problem} if self.problem else None
+        return rest if await self.save({**auth_state, NOTE: note}) else True
 
-    async def _save(self, changes: AuthState) -> None:
-        self.auth_state = {**self.auth_state, **changes}
-        await self.user.save_auth_state(await _sealed(self.auth_state) if self._seals else self.auth_state)
+    def _log(self, what: str) -> None:
+        """Never with an error's text: it may hold a token."""
+        self.authenticator.log.warning("%s: %s", self.user.name, what)
+
+
+class _HookError(Exception):
+    """``raised`` is what the hub's own hook raised."""
+
+    def __init__(self, raised: Exception) -> None:
+        super().__init__(raised)
+        self.raised = raised
 
 
 class _Sealer:
@@ -325,7 +376,10 @@ class _Sealer:
     async def __call__(self, authenticator: Any, auth_state: Any) -> Any:
         if self.wrapped is not None:
             auth_state = await _awaited(self.wrapped(authenticator, auth_state))
-        if not auth_state or not auth_state.get("id_token"):
+        if not auth_state:
+            return auth_state
+        auth_state = _without_nonsense(auth_state)
+        if not _is_kept(auth_state):
             return auth_state
         auth_state = {NOTE: None, **auth_state}  # for the kernels: a refusal is no outage of the provider's
         return await _sealed(auth_state) if self._seals else auth_state
@@ -365,10 +419,22 @@ async def _awaited(value: Awaitable[Any] | Any) -> Any:
 # The auth state
 
 
+def _is_kept(auth_state: AuthState) -> bool:
+    """Whether it holds what can be kept fresh, or has to be withheld: OpenID Connect's, or an expiring GitHub App's."""
+    return bool(auth_state.get("id_token") or auth_state.get("refresh_token"))
+
+
+def _without_nonsense(auth_state: AuthState) -> dict[str, Any]:
+    """A login's auth state; what stands there in place of a token is none."""
+    nonsense = {name: None for name in _TOKENS[1:] if not _is_token(auth_state.get(name))}
+    if all(auth_state.get(name) is None for name in nonsense):
+        return dict(auth_state)
+    response = auth_state.get("token_response")
+    return {**auth_state, **nonsense, "token_response": {**(response or {}), **nonsense}}
+
+
 async def _sealed(auth_state: AuthState) -> dict[str, Any]:
     """The auth state with the refresh token encrypted by the hub's key, and nowhere else."""
-    if not auth_state.get("id_token"):  # OAuthenticator itself renews it, and has to read it
-        return dict(auth_state)
     token = auth_state.get("refresh_token")
     sealed = dict(auth_state)
     if token:
@@ -380,39 +446,133 @@ async def _sealed(auth_state: AuthState) -> dict[str, Any]:
 
 
 async def _unsealed(auth_state: AuthState | None) -> dict[str, Any] | None:
-    """The auth state with the refresh token in clear."""
+    """The auth state with the refresh token in clear; without it, where it was sealed with a key that is gone."""
     if not auth_state:
         return None
     note = dict(auth_state.get(NOTE) or {})
     token = note.pop(SEALED, None)
     plain = {**auth_state, NOTE: note}
-    return plain if token is None else {**plain, "refresh_token": await decrypt(token.encode())}
-
-
-def _half_is_over(id_token: str) -> bool:
-    """Whether less than half of the token's life is left.  It is not verified: it came from the provider itself."""
+    if token is None:
+        return plain
     try:
-        payload = id_token.split(".")[1]
-        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        issued, ends = float(claims["iat"]), float(claims["exp"])
-    except (IndexError, KeyError, TypeError, ValueError):
-        return False
-    return time.time() >= issued + (ends - issued) / 2
+        return {**plain, "refresh_token": await decrypt(token.encode())}
+    except Exception:  # noqa: BLE001 - cryptography's, and JupyterHub's own
+        return plain
+
+
+def _is_over(since: float | None, seconds: float) -> bool:
+    return since is None or time.monotonic() - since >= seconds
 
 
 # What a provider says
 
 
-def _has_ended(error: Exception) -> bool:
-    """Whether the provider says that the person has to log in again; anything else may pass, or is the hub's fault."""
-    if getattr(error, "status_code", None) == 403:  # noqa: PLR2004 - what OAuthenticator makes of an OAuth error in a 200
-        return True
+class _NotRenewedError(Exception):
+    """``problem`` is what to note."""
+
+    def __init__(self, problem: str, why: str) -> None:
+        super().__init__(f"{problem}: {why}")
+        self.problem = problem
+
+
+async def _renewal(authenticator: Any, auth_state: AuthState) -> dict[str, Any]:
+    """What the refresh token brings to the auth state.  Raises _NotRenewedError."""
+    params = authenticator.build_refresh_token_request_params(auth_state["refresh_token"])
+    try:
+        answer = await _token_answer(authenticator, params)
+    except Exception as error:  # noqa: BLE001 - whichever HTTP client, and whatever a hub's own class raises
+        status = getattr(error, "code", None) or getattr(error, "status_code", None)
+        raise _refusal(_answer_in(error), status, _named(error)) from None
+    if not isinstance(answer, dict) or answer.get("error") or not answer.get("access_token"):
+        raise _refusal(answer, 200, "an answer without tokens")
+    tokens = {name: answer.get(name) or auth_state.get(name) for name in _TOKENS}
+    given, had = answer.get("id_token"), auth_state.get("id_token")
+    if not all(token is None or _is_token(token) for token in tokens.values()) or len(json.dumps(answer)) > _LARGEST:
+        raise _NotRenewedError(NOT_RENEWED, "an answer with something else for tokens")
+    if given and had and not _is_of_one_login(given, had):
+        raise _NotRenewedError(OTHER_ID_TOKEN, "an ID token with another iss, sub or aud, or without a life")
+    note = {"problem": NO_ID_TOKEN} if had and not given else None
+    return {**tokens, "token_response": {**answer, **tokens}, NOTE: note}
+
+
+async def _token_answer(authenticator: Any, params: Mapping[str, str]) -> Any:
+    """The token endpoint's answer as it came: OAuthenticator makes the same 403 of every OAuth error in a 200."""
+    if authenticator.get_token_info.__module__ != "oauthenticator.oauth2":
+        return await authenticator.get_token_info(None, params)  # of a class of the hub's own
+    return await authenticator.httpfetch(
+        authenticator.token_url,
+        method="POST",
+        headers=authenticator.build_token_info_request_headers(),
+        body=urlencode(params).encode(),
+        validate_cert=authenticator.validate_server_cert,
+    )
+
+
+def _refusal(answer: Any, status: int | None, otherwise: str) -> _NotRenewedError:
+    """Only the provider's own word ends a login; anything else may pass, or is the hub's fault."""
+    error = answer.get("error") if isinstance(answer, dict) else None
+    why = f"{status} {error}" if isinstance(error, str) and re.fullmatch(r"[a-z_]{1,40}", error) else otherwise
+    if isinstance(error, str) and error in _ENDED:
+        return _NotRenewedError(LOGIN_ENDED, why)
+    is_answer = status is not None and status < 500 and status not in (408, 425, 429)  # noqa: PLR2004 - HTTP's
+    if not is_answer or (isinstance(error, str) and error in _PASSING):
+        return _NotRenewedError(UNREACHABLE, why)
+    return _NotRenewedError(NOT_RENEWED, why)
+
+
+def _answer_in(error: Exception) -> Any:
     response = getattr(error, "response", None)
     try:
-        said = json.loads(response.body) if response is not None else None
-    except (TypeError, ValueError):
-        return False
-    return isinstance(said, dict) and said.get("error") in _ENDED
+        return None if response is None else json.loads(response.body)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def _named(error: Exception) -> str:
+    """An error without its text: that may hold a token."""
+    code = getattr(error, "code", None) or getattr(error, "status_code", None) or ""
+    return f"{type(error).__name__} {code}".rstrip()
+
+
+def _is_token(value: Any) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= _LONGEST
+
+
+def _is_of_one_login(given: str, had: str) -> bool:
+    """Whether a renewal's ID token is the same person's, for the same client (OpenID Connect Core 1.0, 12.2)."""
+    new, old = _claims(given), _claims(had)
+    if not old:  # a login's own, which was no JWT
+        return True
+    same = all(new.get(name) == old.get(name) for name in ("iss", "sub"))
+    return same and _life(given) is not None and all(each in _audience(new) for each in _audience(old))
+
+
+def _half_is_over(id_token: str) -> bool:
+    life = _life(id_token)
+    return life is not None and time.time() >= sum(life) / 2
+
+
+def _life(id_token: str) -> tuple[float, float] | None:
+    claims = _claims(id_token)
+    try:
+        return float(claims["iat"]), float(claims["exp"])
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
+def _audience(claims: Mapping[str, Any]) -> list[Any]:
+    audience = claims.get("aud")
+    return audience if isinstance(audience, list) else [audience]
+
+
+def _claims(id_token: str) -> dict[str, Any]:
+    """Not verified: it came from the provider itself.  Nothing of what is no JWT."""
+    try:
+        payload = id_token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+    except (IndexError, ValueError, RecursionError):
+        return {}
+    return claims if isinstance(claims, dict) else {}
 
 
 if "c" in globals():  # run as a configuration file

@@ -45,6 +45,7 @@ LONGEST = 8_192
 
 _LITTER_AGE = 3600.0  # seconds after which a file that is no entry, such as a half-written one, is swept away
 _LARGEST = 1_000_000  # bytes; an entry with six parameters of `LONGEST`, each character escaped, has a third of that
+_LAST = 2.0**40  # seconds since the epoch: no entry's end, and still a time
 _SUFFIXES = (".pending", ".answer", ".server", ".new")
 
 
@@ -127,7 +128,7 @@ class Mailbox:
         pending = _read(expectation.pending, "The kernel that waits", "this Jupyter server")
         if pending is None:
             return False
-        lifetime = timedelta(seconds=pending["expires_at"] - time.time())
+        lifetime = timedelta(seconds=_expires_at(pending, default=0) - time.time())
         return self._write(expectation.answer, lifetime, uses_up=expectation.pending, parameters=known)
 
     def announce(self, name: str, redirect_uri: str, *, since: float, lifetime: timedelta) -> Path:
@@ -199,6 +200,8 @@ def _usable(directory: Path) -> Iterator[None]:
     try:
         if directory.is_symlink():  # it may lead into a directory that another user has prepared
             raise NotADirectoryError(errno.ENOTDIR, "it is a link")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            _check_owner(directory.stat())
         yield
     except OSError as error:
         raise SourceUnavailableError(
@@ -208,12 +211,19 @@ def _usable(directory: Path) -> Iterator[None]:
         ) from None
 
 
+def _check_owner(status: os.stat_result) -> None:
+    """Raise PermissionError where it is somebody else's: root could use that too, and would hand its codes over."""
+    if os.name == "posix" and status.st_uid != os.geteuid():
+        raise PermissionError(errno.EPERM, "it is another user's")
+
+
 def _make_private(directory: Path) -> None:
-    """Give it the mode 0700, which is refused where it is somebody else's; never what a link leads to."""
+    """Give it the mode 0700; never what a link leads to, nor what is somebody else's."""
     if os.name != "posix":
         return
     descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
+        _check_owner(os.fstat(descriptor))
         os.fchmod(descriptor, 0o700)
     finally:
         os.close(descriptor)
@@ -252,7 +262,7 @@ def _masked(members: dict[str, Any]) -> dict[str, Any]:
 
 def _expires_at(entry: Mapping[str, Any], *, default: float) -> float:
     value = entry.get("expires_at")
-    return float(value) if isinstance(value, (int, float)) else default
+    return float(value) if isinstance(value, (int, float)) and 0 < value < _LAST else default
 
 
 def _read(path: Path, writer: str, reader: str) -> dict[str, Any] | None:
@@ -262,7 +272,7 @@ def _read(path: Path, writer: str, reader: str) -> dict[str, Any] | None:
             entry = _parsed(path)
         except FileNotFoundError:
             return None
-    if not isinstance(entry.get("protocol"), int) or _expires_at(entry, default=time.time() + 1) <= time.time():
+    if not isinstance(entry.get("protocol"), int) or _expires_at(entry, default=0) <= time.time():
         return None
     if entry.get("protocol") != PROTOCOL:
         raise ConfigurationError(

@@ -42,6 +42,7 @@ _COLOURS = {
     "needs-you": "var(--jp-warn-color1, #f57c00)",
     "expired": "var(--jp-error-color1, #d32f2f)",
 }
+_NO_PROFILE = "(no profile)"  # the choice that repeats a sign-in that came without one
 _MUTED = "color: var(--jp-ui-font-color2, #616161)"
 
 
@@ -175,18 +176,20 @@ class _Widgets:
         is_open = sign_in is not None and sign_in.error is None
         has_any = status.is_federated or bool(status.beside)
         self._state.value = markup(status, cleared=controls.is_cleared)
-        preferred = status.profile or controls.default_profile
-        if self._profile.options != controls.profiles or preferred != self._preferred:  # what was chosen stays else
-            self._profile.options, self._preferred = controls.profiles, preferred
-            if preferred in controls.profiles:
+        as_it_is = (_NO_PROFILE,) if status.is_federated and status.profile is None else ()
+        choice = (*as_it_is, *controls.profiles)
+        preferred = next(iter(as_it_is), status.profile or controls.default_profile)
+        if self._profile.options != choice or preferred != self._preferred:  # what was chosen stays else
+            self._profile.options, self._preferred = choice, preferred
+            if preferred in choice:
                 self._profile.value = preferred
-        _show(self._profile, visible=len(controls.profiles) > 1)
+        _show(self._profile, visible=len(choice) > 1)
         _show(self._sign_in, visible=not is_open)
         is_well = status.credentials == "valid" and status.sign_in != "needs_you"
         self._sign_in.button_style = "" if is_well else "primary"
         _show(self._cancel, visible=sign_in is not None)
         _show(self._answer, visible=is_open and sign_in is not None and sign_in.prompt.question is not None)
-        self._refresh.disabled = not has_any or status.refreshing
+        self._refresh.disabled = not has_any  # not while it refreshes: a button that is disabled loses the focus
         self._clear.disabled = self._clear_sign_out.disabled = not has_any and not is_open
         if sign_in is None:
             self._offer.value = ""
@@ -216,8 +219,8 @@ def markup(status: SessionStatus, *, cleared: bool = False) -> str:
         badge = f' <span class="jf-badge" style="{_MUTED}">renewing …</span>'
     rows = "".join(
         f'<div class="jf-row jf-row-{what}" style="display: flex; flex-wrap: wrap; column-gap: 8px">'
-        f'<span class="jf-label" style="min-width: 9em; {_MUTED}">{label}</span>'
-        f'<span class="jf-value" style="flex: 1 1 20em">{value}</span></div>'
+        + (f'<span class="jf-label" style="min-width: 9em; {_MUTED}">{label}</span>' if label else "")
+        + f'<span class="jf-value" style="flex: 1 1 12em; overflow-wrap: anywhere">{value}</span></div>'
         for what, label, value in _rows(status)
     )
     return (
@@ -253,10 +256,10 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Until when, and what happens then."""
     if status.credentials_expire_at is not None:
         over = "ended" if status.credentials == "expired" else "until"
-        key = f'<span class="jf-place-key" style="{_MUTED}; margin-left: 8px"></span>'
+        key = f'<span class="jf-place-key" style="{_MUTED}; white-space: nowrap"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
-    if status.is_federated:
+    if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):
         yield "sign-in", "Sign-in", _sign_in(status)
     if status.next_try_at is not None and status.sign_in != "needs_you":
         yield "renewal", "Renewal", f"has failed; the next try is at {_countdown(status.next_try_at)}"
@@ -264,13 +267,15 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
     """Sentences."""
-    for remark in (() if status.happened is None or status.is_federated else (status.happened,)) + status.remarks:
+    if status.last_error:
+        yield "error", "Last error", html.escape(without_persons(status.last_error))
+    if status.happened is not None:
+        yield "remark", "", html.escape(status.happened)
+    for remark in status.remarks:
         said = html.escape(remark)
         for page in map(html.escape, status.pages):
             said = said.replace(page, f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>')
-        yield "remark", "", said
-    if status.last_error:
-        yield "error", "Last error", html.escape(without_persons(status.last_error))
+        yield "remark", "", f'<span style="{_MUTED}">{said}</span>'
 
 
 def _sign_in(status: SessionStatus) -> str:
@@ -289,14 +294,15 @@ def _sign_in(status: SessionStatus) -> str:
 
 
 def _countdown(moment: datetime) -> str:
+    as_text = f"{moment:%Y-%m-%d %H:%M:%S} UTC"  # the extension shows the browser's zone, and this when pointed at
     return (
-        f'<time class="jf-countdown" style="white-space: nowrap" datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">'
-        f"{moment:%Y-%m-%d %H:%M:%S} UTC</time>"
+        f'<time class="jf-countdown" role="timer" style="white-space: nowrap" title="{as_text}" '
+        f'datetime="{moment:%Y-%m-%dT%H:%M:%SZ}">{as_text}</time>'
     )
 
 
 def _line(text: str) -> str:
-    return f'<div style="padding: 4px 12px" role="alert">{html.escape(text)}</div>'
+    return f'<div style="padding: 4px 12px; line-height: 1.6" role="alert">{html.escape(text)}</div>'
 
 
 def _show(widget: ipywidgets.DOMWidget, *, visible: bool) -> None:

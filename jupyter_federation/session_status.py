@@ -137,8 +137,8 @@ class SessionStatus:
                 return "Nothing renews the token behind it: bring a fresh one when the credentials have expired."
             ends = "ended" if end <= now else "ends"
             return (
-                f"The token behind it {ends} at {_moment(end)}, and nothing renews it: bring a fresh one by then, "
-                f"as you brought this one, and run {self.way_back} again."
+                f"The token behind it {ends} at {_moment(end)}, and nothing renews it: bring a fresh one by then, and "
+                f"run {self.way_back} again."
             )
         return "Renewed in the background while the notebook runs."
 

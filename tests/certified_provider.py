@@ -21,6 +21,8 @@ from types import SimpleNamespace
 import pytest
 import trustme
 
+from jupyter_federation.demo.aws import OpenIdProvider
+
 SCRIPT = Path(__file__).parent / "certified" / "provider.js"
 ELSEWHERE = "login.example.test"  # reached through a proxy alone
 
@@ -131,6 +133,11 @@ class CertifiedProvider:
     def port(self):
         return urllib.parse.urlsplit(self.issuer).port
 
+    @property
+    def registration(self):
+        """What an administrator registers at AWS."""
+        return OpenIdProvider(issuer=self.issuer, client_ids=(self._settings["client_id"],), keys=self.keys)
+
     def keys(self):
         """Its JSON Web Key Set, as AWS fetches it: by the port, whatever the host is called."""
         if self._jwks is None:
@@ -167,6 +174,25 @@ _SECRETS = {
 }
 
 
+def _filled_in(here, text, user):
+    """Where the provider's form at ``here`` is sent, and what by ``user``."""
+    fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
+    if 'name="login"' in text:
+        fields |= {"login": user, "password": "any"}
+    return urllib.parse.urljoin(here, unescape(re.search(r'<form[^>]+action="([^"]+)"', text)[1])), fields
+
+
+def through_the_forms(session, address, user, *, back):
+    """The way of requests' ``session`` from ``address`` through the provider's forms: the first page under ``back``."""
+    page = session.get(address, timeout=20)
+    for _ in range(8):
+        if page.url.startswith(back):
+            return page
+        url, fields = _filled_in(page.url, page.text, user)
+        page = session.post(url, data=fields, timeout=20)
+    raise AssertionError("the sign-in has no end")
+
+
 class FormBrowser:
     """A person's browser without a screen: ``browser(url, user="ada")`` signs in, and gives the last redirect.
 
@@ -193,10 +219,7 @@ class FormBrowser:
             if not user:
                 url, data = urllib.parse.urljoin(here, unescape(re.search(r'href="([^"]+/abort)"', text)[1])), None
                 continue
-            fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', text))
-            if 'name="login"' in text:
-                fields |= {"login": user, "password": "any"}
-            url = urllib.parse.urljoin(here, unescape(re.search(r'<form[^>]+action="([^"]+)"', text)[1]))
+            url, fields = _filled_in(here, text, user)
             data = urllib.parse.urlencode(fields).encode()
         raise AssertionError("the sign-in has no end")
 

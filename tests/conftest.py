@@ -107,6 +107,14 @@ def provider(request):
 
 
 @pytest.fixture
+def token_file(provider, tmp_path):
+    """Holds an ID token of ada's."""
+    path = tmp_path / "token"
+    path.write_text(provider.id_token("ada"))
+    return path
+
+
+@pytest.fixture
 def aws(_aws, provider):
     """The embedded AWS, fresh, with ``provider`` registered for the audience notebook; see ``pool`` and ``role``."""
     _aws.reset()

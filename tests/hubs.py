@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import secrets
 import shutil
 import signal
@@ -13,14 +12,14 @@ import socket
 import subprocess
 import sys
 import urllib.parse
-from html import unescape
 from pathlib import Path
 
 import requests
 import yaml
+from certified_provider import through_the_forms
 from servers import PACKAGE, JupyterServer, enable, within
 
-from jupyter_federation.demo.aws import OpenIdProvider, Role
+from jupyter_federation.demo.aws import Role
 
 PROXY = Path(__file__).parent / "hub" / "node_modules" / "configurable-http-proxy" / "bin" / "configurable-http-proxy"
 CLIENT_ID, CLIENT_SECRET = "hub", "the-hub-s-own-secret"
@@ -236,17 +235,9 @@ c.JupyterHub.load_roles.append({{
         session = requests.Session()
         session.trust_env = False
         session.verify = str(self._ca)
-        page = session.get(f"{self.url}/hub/oauth_login?next=/hub/home", timeout=20)
-        for _ in range(8):
-            if page.url.startswith(self.url):
-                assert page.ok, page.text + self.said()
-                return session
-            fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
-            if 'name="login"' in page.text:
-                fields |= {"login": user, "password": "any"}
-            action = unescape(re.search(r'<form[^>]+action="([^"]+)"', page.text)[1])
-            page = session.post(urllib.parse.urljoin(page.url, action), data=fields, timeout=20)
-        raise AssertionError("the login has no end")
+        page = through_the_forms(session, f"{self.url}/hub/oauth_login?next=/hub/home", user, back=self.url)
+        assert page.ok, page.text + self.said()
+        return session
 
     def start_server(self, user, name=""):
         """The user's server, once it is ready."""
@@ -288,19 +279,6 @@ def run(kernel, code):
     """What a cell of ``code`` displays."""
     kernel.start(code)
     return kernel.shown()
-
-
-@contextlib.contextmanager
-def chromium():
-    """A real one, to which every name of a hub is this machine, and no other there is."""
-    from playwright.sync_api import sync_playwright
-
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    assert path, "there is no Chromium: `make browser` installs it, or says how"
-    rules = "MAP *.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", f"--host-resolver-rules={rules}"]
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=flags) as browser:
-        yield browser
 
 
 def log_in_with_chromium(page, hub, person):
@@ -349,20 +327,23 @@ def role_of(name):
     """The role that a template of the kit makes, for the bucket of the tests; who it trusts is not in it."""
     role = resources(name)["Researcher"]
     statement = trust_statement(role)
-    ((tag, _),) = statement["Condition"]["StringLike"].items()
+    condition = statement["Condition"]
+    ((tag, _),) = condition["StringLike"].items()
     objects = role["Policies"][0]["PolicyDocument"]["Statement"][0]["Resource"]
     return Role(
         name=name.removesuffix(".yaml"),
         tags_sessions="sts:TagSession" in statement["Action"],
         needs_tag=tag.removeprefix("aws:RequestTag/"),
+        without_slash=condition.get("StringNotLike") == {tag: "*/*"},
+        only_tags=condition.get("ForAllValues:StringEquals", {}).get("aws:TagKeys"),
         objects=objects.replace("${BucketName}", BUCKET).replace("${!", "${").partition(":s3:::")[2].removesuffix("*"),
     )
 
 
-def trust(aws, provider, role, client_id=CLIENT_ID):
+def trust(aws, provider, role):
     """What docs/deploy sets up at AWS: the hub's client is the audience.  The role."""
-    aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=(client_id,), keys=provider.keys))
-    role.trusts = {provider.name: (client_id,)}
+    aws.add(provider.registration)
+    role.trusts = {provider.name: provider.registration.client_ids}
     aws.add(role)
     return role
 

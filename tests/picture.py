@@ -4,24 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
-from playwright.sync_api import sync_playwright
+from chromium import launched
 
 DOCS = Path(__file__).parents[1] / "docs"
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
-RESOLVER = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"
 
 
 def take(url: str) -> None:
     """Run the quickstart up to its table, and take both pictures."""
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=[*FLAGS, RESOLVER])
+    with launched() as browser:
         tab = browser.new_page(viewport={"width": 1120, "height": 1500})
         tab.goto(url)
         tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
@@ -46,7 +41,6 @@ def take(url: str) -> None:
         tab.locator(".jf-status-button").click()
         tab.locator(".jf-popup").get_by_text("ada@example.org").wait_for()
         tab.screenshot(path=DOCS / "panel.png")
-        browser.close()
 
 
 def main() -> None:

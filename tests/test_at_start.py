@@ -28,14 +28,6 @@ STATUS = "import jupyter_federation as jf\nprint(jf.status().sign_in, jf.status(
 
 
 @pytest.fixture
-def token_file(tmp_path, provider):
-    """Where the profile of the administrator's file looks."""
-    path = tmp_path / "token"
-    path.write_text(provider.id_token("ada"))
-    return path
-
-
-@pytest.fixture
 def configured(isolated_home, token_file, role, aws_environment, monkeypatch):
     """As an administrator ships it: the profile, and IPython's line; ``configured(**keys)`` changes the profile."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -97,6 +89,18 @@ def test_a_broken_file_signs_nobody_else_in(configured, monkeypatch):
     (said,) = run("import boto3; sts = boto3.client('sts')" + TELL)
     assert "ConfigurationError The sign-in at the kernel's start: " in said
     assert "there is no setting `role`" in said
+
+
+@pytest.mark.slow
+def test_a_broken_library_is_no_noise(configured, isolated_home):
+    """boto3 cannot be loaded: the kernel starts without a word, and %federate tells."""
+    startup = isolated_home / "ipythondir" / "profile_default" / "startup"
+    startup.mkdir()
+    (startup / "broken.py").write_text("import sys\nsys.modules['boto3'] = None\n")
+    tell = "try:\n    get_ipython().run_line_magic('federate', '')\nexcept Exception as error:\n    print(error)"
+    slept, said = run("import time; time.sleep(2)", tell)
+    assert "" == slept
+    assert "boto3" in said
 
 
 @pytest.mark.slow

@@ -14,13 +14,6 @@ from jupyter_federation.session_status import SessionStatus
 
 
 @pytest.fixture
-def token_file(provider, tmp_path):
-    path = tmp_path / "token"
-    path.write_text(provider.id_token("ada"))
-    return path
-
-
-@pytest.fixture
 def research(profiles, provider, role, aws_environment, token_file):
     """The profiles research, whose token is in a file, and openid, which signs in at ``provider``."""
     common = {"role_arn": role.arn, "region": "eu-west-1"}
@@ -258,8 +251,6 @@ def test_one_sign_in_at_a_time_and_cancelled_at_once(front_end, browser):
     assert (False, first) == (refused["ok"], refused["state"]["sign_in"]["offer"]["address"])
     assert front_end.ask("cancel")["state"]["sign_in"] is None
     assert not front_end.ask("answer", text=browser(first))["ok"]
-    within(5, lambda: "sign-in" not in threads(front_end), front_end.said)
-    time.sleep(1)
     front_end.forget()
     assert front_end.ask("sign_in", profile="openid")["ok"]
     front_end.until(lambda each: is_open(each) and each["sign_in"]["question"])
@@ -279,7 +270,7 @@ def test_a_window_on_the_kernels_machine_listens_no_longer_than_its_sign_in(star
     front_end = start_kernel()
     front_end.run("%load_ext jupyter_federation")
     for ends in (lambda _: front_end.ask("cancel"), lambda offer: browser.open(browser(offer["address"]))):
-        within(5, lambda: front_end.ask("sign_in", profile="openid")["ok"], front_end.said)
+        assert front_end.ask("sign_in", profile="openid")["ok"]
         within(10, lambda: front_end.ask("state")["state"]["sign_in"]["offer"], front_end.said)
         assert "receiver" in threads(front_end)
         ends(front_end.ask("state")["state"]["sign_in"]["offer"])
@@ -307,7 +298,6 @@ def test_what_went_wrong_stands_until_it_is_dismissed(front_end):
 def test_clear_ends_a_sign_in_that_is_open(front_end):
     """From the front end and from a cell: nobody is signed in afterwards."""
     for clear in (lambda: front_end.ask("clear", sign_out=False), lambda: front_end.run("%federate clear")):
-        time.sleep(1)
         front_end.forget()
         assert front_end.ask("sign_in", profile="openid")["ok"]
         front_end.until(lambda each: is_open(each) and each["sign_in"]["question"])

@@ -130,6 +130,42 @@ def test_a_sign_in_that_gets_through_in_the_moment_of_a_clear_is_cleared(control
     within(2, lambda: federation.cleared and not federation.now.is_federated, lambda: federation.now)
 
 
+def test_sign_ins_that_are_cancelled_at_once_wait_for_their_turn_and_are_few(controls, federation):
+    """Sign in and Cancel, five hundred times a second: one is at work at a time, one a second; the last works."""
+    begun, at_work, most = [], threading.Semaphore(1), 0
+
+    def sign_in(prompt):
+        assert at_work.acquire(blocking=False)
+        begun.append(time.monotonic())
+        time.sleep(0.2)
+        at_work.release()
+        prompt.waiting("Waiting", 1)  # raises where it is cancelled
+
+    federation.sign_in = sign_in
+    began = time.monotonic()
+    for number in range(1000):
+        assert ask(controls, "sign_in", profile=None)["ok"]
+        ask(controls, "cancel")
+        time.sleep(max(0.0, began + number / 500 - time.monotonic()))
+        most = max(most, sum(each.name.endswith("sign-in") for each in threading.enumerate()))
+    assert most < 100
+    assert ask(controls, "sign_in", profile=None)["ok"]
+    within(5, lambda: is_over(controls), lambda: "")
+    assert federation.now == VALID
+    assert len(begun) <= time.monotonic() - began + 1
+
+
+def test_what_a_sign_in_said_stands_until_it_is_no_news(controls, federation):
+    """What followed goes with the first renewal, what is always so with the session; neither is told twice."""
+    federation.now = replace(VALID, remarks=("Always.",))
+    federation.tell("federated", replace(federation.now, happened="Followed.", remarks=("Always.", "Once.")))
+    assert ("Followed.", ("Always.", "Once.")) == (controls.status().happened, controls.status().remarks)
+    federation.tell("refreshed", federation.now)
+    assert (None, ("Always.", "Once.")) == (controls.status().happened, controls.status().remarks)
+    federation.now = SessionStatus()
+    assert () == controls.status().remarks
+
+
 def test_an_unknown_name_is_refused_once_the_profiles_are_known(controls, federation):
     """Before, the sign-in itself says so."""
     controls._profiles = ("research",)

@@ -310,6 +310,37 @@ def no_entries(directory):
     (directory / "half.server").write_text(json.dumps({"protocol": 1, "expires_at": time.time() + 60}))
     odd = {"protocol": 1, "expires_at": time.time() + 60, "since": "now", "redirect_uri": 5}
     (directory / "odd.server").write_text(json.dumps(odd))
+    for number, end in enumerate((None, "later", float("nan"), float("inf"), 10**400)):
+        endless = {"protocol": 1, "since": 9.0, "redirect_uri": REDIRECT + "endless"}
+        endless |= {} if end is None else {"expires_at": end}
+        (directory / f"endless-{number}.server").write_text(json.dumps(endless))
+
+
+@posix
+@pytest.mark.parametrize("privileged", [True, False])
+def test_another_users_directory_is_not_adopted(mailbox, state, monkeypatch, privileged):
+    """By root neither, who could: what is announced in it would lead a code to its owner."""
+    mailbox.announce("evil", REDIRECT, since=1.0, lifetime=MINUTE)
+    mailbox.directory.chmod(0o755)
+    user = os.geteuid()
+    monkeypatch.setattr(os, "geteuid", lambda: 0 if privileged and user else user + 1)
+    for use in (mailbox.redirect_uri, lambda: mailbox.expect(state, lifetime=MINUTE).__enter__()):
+        with pytest.raises(SourceUnavailableError, match="it is another user's"):
+            use()
+    with pytest.raises(SourceUnavailableError, match="it is another user's"):
+        mailbox.deliver(answer(state))
+    assert 0o755 == mode(mailbox.directory)
+    assert [".server"] == [path.suffix for path in mailbox.directory.iterdir()]
+
+
+@pytest.mark.parametrize("end", [None, "later", float("nan"), float("inf"), 10**400], ids=lambda end: str(end)[:9])
+def test_an_expectation_without_an_end_takes_nothing(mailbox, state, end):
+    """Only half an entry: nobody waits, and the page does not fail."""
+    with mailbox.expect(state, lifetime=MINUTE) as expectation:
+        entry = json.loads(expectation.pending.read_text()) | {"expires_at": end}
+        entry = {name: value for name, value in entry.items() if value is not None}
+        expectation.pending.write_text(json.dumps(entry))
+        assert not mailbox.deliver(answer(state))
 
 
 @posix

@@ -11,7 +11,7 @@ export async function act(kernel: IFederationKernel, request: Request): Promise<
       Notification.error(reply.error, { autoClose: false });
     }
   } catch (error) {
-    Notification.error(error instanceof Error ? error.message : String(error));
+    Notification.error((error as Error).message);
   }
 }
 

@@ -12,14 +12,15 @@ export function clock(milliseconds: number): string {
   return minutes < 60 ? `${minutes}:${rest}` : `${Math.floor(minutes / 60)}:${pad(minutes % 60)}:${rest}`;
 }
 
-/** A time of day, with the date where it is another day's, and what is left until then: "14:32 (42:10 left)". */
+/** A time of day and its zone, with the date where it is another day's, and what is left: "14:32 CET (42:10 left)". */
 export function until(time: number, now: number, trans: TranslationBundle): string {
   const date = new Date(time);
   const sameDay = date.toDateString() === new Date(now).toDateString();
   const shown = date.toLocaleString(undefined, {
     ...(sameDay ? {} : { month: 'short', day: 'numeric' }),
     hour: '2-digit',
-    minute: '2-digit'
+    minute: '2-digit',
+    timeZoneName: 'short'
   });
   return time > now ? trans.__('%1 (%2 left)', shown, clock(time - now)) : shown;
 }

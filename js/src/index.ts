@@ -52,8 +52,7 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
   optional: [ISettingRegistry],
   activate: (_: JupyterFrontEnd, registry: ISettingRegistry | null) => {
     const known = new Settings();
-    registry &&
-      known.follow(registry, settings.id).catch(reason => console.warn(`${settings.id}: ${reason}`));
+    registry && known.follow(registry, settings.id).catch(console.warn);
     return known;
   }
 };

@@ -50,9 +50,6 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
     const shown = Number.isNaN(end) ? time.textContent : until(end, kernel.now, trans);
     if (time.textContent !== shown) {
       time.textContent = shown;
-      time.title = new Date(end).toLocaleString();
-      time.setAttribute('role', 'timer');
-      time.setAttribute('aria-live', 'off');
     }
   }
   const { subject, account_id, role_arn, region, identity_id, access_key_suffix } = kernel.state.status;
@@ -77,6 +74,40 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
   for (const place of box.querySelectorAll<HTMLElement>('.jf-place-sign-in')) {
     fillSignIn(place, kernel.compatible ? kernel.state.signIn : null, trans);
   }
+  keepFocus(box);
+}
+
+/** What a person last put the focus on, where that is in a box; `at` is what has it instead meanwhile. */
+let held: { readonly box: Element; readonly mark: string; readonly at: Element } | null = null;
+
+/**
+ * Where what had the focus is hidden, disabled or written anew, give it to the same action, or to what comes next.
+ *
+ * Otherwise it would be lost to the page, and who uses the keyboard would begin from its top.
+ */
+function keepFocus(box: Element): void {
+  const was = held;
+  if (
+    was?.box === box &&
+    !usable(was.at) &&
+    [document.body, box, was.at].includes(document.activeElement ?? box)
+  ) {
+    const next = [was.mark, '.jf-accept', '.jf-place-sign-in button', '.jf-action-sign-in']
+      .flatMap(selector => [...box.querySelectorAll<HTMLElement>(selector)])
+      .find(usable);
+    (next ?? (box as HTMLElement)).focus();
+    held = { ...was, at: next ?? was.at };
+  }
+}
+
+/** What a person uses has the focus, also where it had come to it by itself. */
+function hold(at: Element): void {
+  const box = at.closest(BOX);
+  held = box && { box, at, mark: `.${actionOf(at) ?? 'jf-profile'}` };
+}
+
+function usable(node: Element): boolean {
+  return node.isConnected && !node.matches(':disabled') && node.getClientRects().length > 0;
 }
 
 /** The offer of an open sign-in; only its line about waiting changes while it stands. */
@@ -87,8 +118,9 @@ function fillSignIn(place: HTMLElement, open: SignIn | null, trans: TranslationB
     place.replaceChildren(...(open ? signInLines(open, trans) : []));
   }
   const waiting = place.querySelector('.jf-waiting');
-  if (waiting && open && waiting.textContent !== (open.waiting ?? '')) {
-    waiting.textContent = open.waiting ?? '';
+  const said = open?.waiting ?? (open?.offer ? '' : trans.__('The sign-in begins …'));
+  if (waiting && waiting.textContent !== said) {
+    waiting.textContent = said;
   }
 }
 
@@ -139,6 +171,18 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
  * knows counts: any notebook may hold such markup.  A click that cannot be sent is left to the widget.
  */
 export function listen(owner: Owner, trans: TranslationBundle): void {
+  document.addEventListener('focusin', ({ target }) => hold(target as Element));
+  // Before JupyterLab, whose notebook takes plain keys for commands: "D" twice on a button would delete its cell.
+  window.addEventListener(
+    'keydown',
+    event => {
+      const at = event.target as Element;
+      if (at.closest(BOX)) {
+        at.toggleAttribute('data-lm-suppress-shortcuts', !(event.ctrlKey || event.metaKey || event.altKey));
+      }
+    },
+    { capture: true }
+  );
   document.addEventListener(
     'click',
     event => {
@@ -146,7 +190,8 @@ export function listen(owner: Owner, trans: TranslationBundle): void {
       const pressed = target?.closest('[class*="jf-action-"]');
       const box = pressed?.closest(BOX);
       const kernel = event.isTrusted && box ? owner(box) : null;
-      const action = pressed && [...pressed.classList].find(name => name.startsWith('jf-action-'))?.slice(10);
+      const action = pressed && actionOf(pressed)?.slice(10);
+      pressed && hold(pressed);
       if (pressed && box && kernel?.compatible && action && perform(action, pressed, box, kernel, trans)) {
         event.preventDefault();
         event.stopPropagation();
@@ -154,6 +199,10 @@ export function listen(owner: Owner, trans: TranslationBundle): void {
     },
     { capture: true }
   );
+}
+
+function actionOf(node: Element): string | undefined {
+  return [...node.classList].find(name => name.startsWith('jf-action-'));
 }
 
 function perform(

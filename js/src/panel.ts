@@ -104,7 +104,12 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
     kernels.changed.connect(this.show_, this);
     // The kernel writes its markup anew at each event: fill it in before it is painted.
     this.observer = new MutationObserver(() => this.fill());
-    this.observer.observe(this.node, { childList: true, subtree: true, characterData: true });
+    this.observer.observe(this.node, {
+      subtree: true,
+      childList: true,
+      characterData: true,
+      attributeFilter: ['disabled', 'style'] // of buttons, which may have the focus
+    });
   }
 
   async renderModel(model: IRenderMime.IMimeModel): Promise<void> {

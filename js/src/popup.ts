@@ -24,7 +24,7 @@ export class Popup implements IPopup {
       }
     });
     this.node.addEventListener('click', event => {
-      if ((event.target as Element).closest('.jf-open-panel')) {
+      if ((event.target as Element).closest('.jf-action-open-panel')) {
         this.close();
         this.openPanel();
       }
@@ -84,13 +84,7 @@ export class Popup implements IPopup {
     const made = content.map(line => line.outerHTML).join('');
     if (made !== this.made) {
       this.made = made;
-      const focused = document.activeElement?.classList.value;
-      const had = this.node.contains(document.activeElement);
       this.node.replaceChildren(...content);
-      if (had) {
-        const same = focused ? this.node.getElementsByClassName(focused)[0] : null;
-        (same instanceof HTMLElement && !same.matches(':disabled') ? same : this.node).focus();
-      }
     }
     fill(this.node, this.kernel, this.trans);
   }
@@ -102,17 +96,22 @@ export class Popup implements IPopup {
     const line = (name: string, value: Node | string | null) =>
       value && element('div', 'jf-line', element('span', 'jf-name', name), value);
     const place = (name: string, value: string | null) => value && element('span', `jf-place-${name}`);
-    const chooser = profiles.length > 1 && compatible && element('select', 'jf-button jf-profile');
+    // Without a profile, the first choice repeats the sign-in as it came.
+    const choice = [
+      ...(status.is_federated && !status.profile ? [trans.__('(no profile)')] : []),
+      ...profiles
+    ];
+    const chooser = choice.length > 1 && compatible && element('select', 'jf-button jf-profile');
     if (chooser) {
       chooser.setAttribute('aria-label', trans.__('Federation profile'));
-      for (const profile of profiles) {
+      for (const profile of choice) {
         chooser.append(new Option(profile, profile, profile === status.profile, profile === status.profile));
       }
     }
     const signIn = button('sign-in', trans.__('Sign in'), ...(needsSignIn(state, now) ? ['jf-accept'] : []));
     const refresh = button('refresh', trans.__('Refresh'));
     const clear = button('clear', trans.__('Clear AWS session'), 'jf-warn');
-    refresh.disabled = !status.is_federated || status.refreshing;
+    refresh.disabled = !status.is_federated;
     clear.disabled = !status.is_federated && !status.beside.length;
     const open = compatible && state.signIn;
     return [
@@ -125,7 +124,7 @@ export class Popup implements IPopup {
         line(trans.__('Who'), place('subject', status.subject)),
         line(trans.__('Account'), place('account', status.account_id)),
         line(trans.__('Role'), place('role', status.role_arn)),
-        line(trans.__('Credentials'), status.is_federated ? countdown(status.credentials_expire_at) : null),
+        line(trans.__('Credentials'), countdown(status.credentials_expire_at)),
         line(
           trans.__('Sign-in'),
           status.sign_in === 'not_renewable' ? countdown(status.sign_in_expires_at) : null
@@ -143,7 +142,7 @@ export class Popup implements IPopup {
           !open && signIn,
           refresh,
           clear,
-          element('button', 'jf-button jf-open-panel', trans.__('Open panel'))
+          button('open-panel', trans.__('Open panel'))
         )
     ].filter(made => made !== false);
   }
@@ -158,5 +157,6 @@ function countdown(until: number | null): HTMLElement | null {
   }
   const time = element('time', 'jf-countdown');
   time.dateTime = new Date(until).toISOString();
+  time.setAttribute('role', 'timer'); // which is not read out when it changes
   return time;
 }

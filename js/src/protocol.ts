@@ -52,7 +52,6 @@ export interface State {
   readonly protocol: number;
   readonly version: string;
   readonly now: number;
-  readonly event: string;
   readonly panel: string | null;
   readonly status: Status;
   readonly profiles: readonly string[];
@@ -88,7 +87,6 @@ export function parseState(data: unknown): State | null {
     protocol: message.protocol as number,
     version: text(message.version) ?? '?',
     now: time(message.now) ?? Date.now(),
-    event: text(message.event) ?? 'state',
     panel: panel !== null && PANEL_ID.test(panel) ? panel : null,
     status: parseStatus(status),
     profiles: texts(message.profiles),

@@ -16,15 +16,7 @@ export class Settings implements ISettings {
   async follow(registry: ISettingRegistry, id: string): Promise<void> {
     const settings = await registry.load(id);
     const take = () => {
-      const { composite } = settings;
-      const number = (name: keyof IFederationSettings, otherwise: number) =>
-        typeof composite[name] === 'number' ? (composite[name] as number) : otherwise;
-      this.composite = {
-        warnMinutes: number('warnMinutes', 5),
-        notifyMinutes: number('notifyMinutes', 10),
-        notifications: composite.notifications !== false,
-        statusItem: composite.statusItem !== false
-      };
+      this.composite = { ...this.composite, ...settings.composite }; // the registry has checked it against the schema
       this.changed.emit();
     };
     settings.changed.connect(take);

@@ -14,8 +14,7 @@ export class StatusItem extends Widget {
   ) {
     super();
     this.addClass('jf-status-item');
-    this.time.setAttribute('role', 'timer');
-    this.time.setAttribute('aria-live', 'off');
+    this.time.setAttribute('role', 'timer'); // which is not read out when it changes
     this.said.setAttribute('role', 'status');
     this.button.type = 'button';
     this.button.setAttribute('aria-haspopup', 'dialog');

@@ -40,8 +40,8 @@ describe('duration', () => {
 });
 
 describe('until', () => {
-  it('says the time of day and what is left, and of what is over the time alone', () => {
-    expect(until(NOW + 42 * MINUTE, NOW, trans)).toMatch(/\d\d.*\(42:00 left\)$/);
+  it('says the time of day, its zone and what is left, and of what is over the time alone', () => {
+    expect(until(NOW + 42 * MINUTE, NOW, trans)).toMatch(/\d\d.* [A-Z][\w:+-]+ \(42:00 left\)$/);
     expect(until(NOW - 1, NOW, trans)).not.toContain('left');
   });
 });

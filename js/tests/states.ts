@@ -11,7 +11,6 @@ export function said(minutes: number, more: object = {}, beside: object = {}): o
     protocol: 1,
     version: '0.1.0',
     now: NOW,
-    event: 'state',
     panel: 'abc_123',
     profiles: ['research', 'prod'],
     sign_in: null,

@@ -25,9 +25,12 @@ OUTRANKING = (
 )
 """Variables by which a tool would act as somebody else than the person who signed in."""
 
-NO_PROXY = ("NO_PROXY", "no_proxy")  # each is the one that some tool reads
+REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+"""Variables that name a region: boto3 reads the second, other tools the first."""
 
-_REGION = ("AWS_REGION", "AWS_DEFAULT_REGION")
+NO_PROXY = ("NO_PROXY", "no_proxy")
+"""Variables that name hosts to be reached without a proxy: each is the one that some tool reads."""
+
 _PROXY = {"http_proxy", "all_proxy"}
 
 
@@ -48,7 +51,7 @@ class EnvironmentDelivery:
     def put_aside(self) -> None:
         """Take every outranking variable out of the environment and keep it; what is lent here stays."""
         for name in OUTRANKING:
-            if name in self._environment and self._environment[name] != self._lent.get(name):
+            if self._is_the_users(name):
                 self._set_aside[name] = Secret(self._environment[name])  # first the copy, then the removal
                 del self._environment[name]
 
@@ -59,8 +62,9 @@ class EnvironmentDelivery:
 
     def lend_region(self, region: str) -> None:
         """Name ``region`` to every tool, unless the user's environment names one."""
-        if not any(name in self._environment and name not in self._lent for name in _REGION):
-            self.lend(dict.fromkeys(_REGION, region))
+        self.take_back(REGION, but=region)
+        if not any(self._is_the_users(name) for name in REGION):
+            self.lend(dict.fromkeys(REGION, region))
 
     def lend_no_proxy(self, host: str) -> None:
         """Name ``host`` as one that is reached without a proxy, where the environment names a proxy.
@@ -82,16 +86,17 @@ class EnvironmentDelivery:
         """Those of ``names`` that are lent now, with their values."""
         return {name: self._lent[name] for name in names if name in self._lent}
 
-    def take_back(self, names: Iterable[str]) -> None:
-        """Lend ``names`` no longer; what the user has put there meanwhile stays."""
+    def take_back(self, names: Iterable[str], *, but: str | None = None) -> None:
+        """Lend ``names`` no longer, unless with the value ``but``; what the user has put there meanwhile stays."""
         for name in names:
-            value, before = self._lent.pop(name, None), self._appended_to.pop(name, None)
-            if value is None or self._environment.get(name) != value:
+            if name not in self._lent or self._lent[name] == but:
                 continue
-            if before is None:
-                del self._environment[name]
-            else:
-                self._environment[name] = before
+            value, before = self._lent.pop(name), self._appended_to.pop(name, None)
+            if self._environment.get(name) == value:
+                if before is None:
+                    del self._environment[name]
+                else:
+                    self._environment[name] = before
 
     def give_back(self) -> None:
         """Put everything back as it was, except where the user has set something else meanwhile."""
@@ -100,3 +105,6 @@ class EnvironmentDelivery:
             name, value = next(iter(self._set_aside.items()))
             self._environment.setdefault(name, value)
             del self._set_aside[name]
+
+    def _is_the_users(self, name: str) -> bool:
+        return name in self._environment and self._environment[name] != self._lent.get(name)

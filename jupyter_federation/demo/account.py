@@ -33,8 +33,9 @@ class Role:
     policy without a condition on ``aud``.  ``principals`` are ARNs of the roles that may assume it, ``*`` is any.
 
     ``tags_sessions``: the trust policy allows sts:TagSession, without which a token with session tags is refused;
-    ``needs_tag`` is the session tag that it insists on (a condition on ``aws:RequestTag``).  ``objects`` is all that
-    its sessions may touch, in S3, as a policy's Resource before the last ``*``:
+    ``needs_tag`` is the session tag that it insists on (a condition on ``aws:RequestTag``), ``without_slash`` that its
+    value holds none, ``only_tags`` are all that there may be (on ``aws:TagKeys``).  ``objects`` is all that its
+    sessions may touch, in S3, as a policy's Resource before the last ``*``:
     ``laboratory/${aws:PrincipalTag/person}/``; None is everything everywhere.
     """
 
@@ -44,11 +45,19 @@ class Role:
     longest_session: timedelta = timedelta(hours=1)
     tags_sessions: bool = False
     needs_tag: str | None = None
+    without_slash: bool = False
+    only_tags: tuple[str, ...] | None = None
     objects: str | None = None
 
     def trusts_tags(self, tags: Mapping[str, str]) -> bool:
         """Whether a session may have these tags."""
-        return (self.tags_sessions or not tags) and (self.needs_tag is None or bool(tags.get(self.needs_tag)))
+        value = None if self.needs_tag is None else tags.get(self.needs_tag, "")
+        return (
+            (self.tags_sessions or not tags)
+            and value != ""
+            and not (self.without_slash and "/" in (value or ""))
+            and (self.only_tags is None or tags.keys() <= set(self.only_tags))
+        )
 
     def objects_of(self, tags: Mapping[str, str]) -> str | None:
         """What a session with ``tags`` may touch; nothing ("") where a variable has no value, as AWS has it."""

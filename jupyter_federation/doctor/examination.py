@@ -69,7 +69,7 @@ def examine(
     """
     patient = Patient(
         signed_in=signed_in,
-        notebook=notebook or {},
+        notebook=notebook,
         exchange=exchange,
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )

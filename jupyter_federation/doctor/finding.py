@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from jupyter_federation.errors import FederationError
-from jupyter_federation.redaction import without_tokens
+from jupyter_federation.redaction import printable, without_tokens
 
 Severity = Literal["error", "warning"]
 
@@ -39,10 +39,10 @@ CAUSES: dict[str, Cause] = {
         "jupyter-aws-federation; then restart the kernel"
     ),
     "dependency-missing": Cause(
-        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart it"
+        "in the kernel's environment: pip install --upgrade jupyter-aws-federation; then restart the kernel"
     ),
     "server-protocol-differs": Cause(
-        "the same jupyter-aws-federation into the environments of the server and of the kernel; restart both"
+        "install the same jupyter-aws-federation into the environments of server and kernel; restart both"
     ),
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
@@ -112,6 +112,12 @@ CAUSES: dict[str, Cause] = {
     ),
     "hub-token-missing": Cause(_HUB + "an OpenID Connect authenticator with openid among its `scope`"),
     "hub-provider-down": Cause("the hub's log says how its request to the provider's token endpoint failed"),
+    "hub-not-renewed": Cause(
+        "the hub's log says what the provider answered: often the hub's client or its secret is not what it was"
+    ),
+    "hub-other-id-token": Cause(
+        "at the provider: a refresh gives an ID token of the same iss, sub and aud as the login"
+    ),
     "hub-login-ended": Cause("nothing; the provider's session policies decide how long a login lasts"),
     "hub-no-refresh-token": Cause(_HUB + "offline_access among the authenticator's `scope`"),
     "hub-no-id-token": Cause(_HUB + "openid among the authenticator's `scope`, at the provider for refreshes too"),
@@ -153,12 +159,8 @@ CAUSES: dict[str, Cause] = {
         "warning",
     ),
     "trust-audience-like": Cause(_TRUST + "StringEquals in place of StringLike for aud", "warning"),
-    "classic-flow-on": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-classic-flow", "warning"
-    ),
-    "guests-admitted": Cause(
-        _POOL + "aws cognito-identity update-identity-pool ... --no-allow-unauthenticated-identities", "warning"
-    ),
+    "classic-flow-on": Cause(_POOL + "User access, Basic (classic) authentication: deactivate it", "warning"),
+    "guests-admitted": Cause(_POOL + "User access, Guest access: deactivate it", "warning"),
     # What AWS says
     "provider-not-registered": Cause(
         "in the role's account: aws iam create-open-id-connect-provider --url {issuer} --client-id-list {audience}"
@@ -246,9 +248,9 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
     return Finding(
         code=code,
         severity=cause.severity,
-        sentence=without_tokens(sentence),
-        administrator=without_tokens(line),
-        where=without_tokens(where),
+        sentence=printable(without_tokens(sentence)),
+        administrator=printable(without_tokens(line)),
+        where=printable(without_tokens(where)),
     )
 
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from jupyter_federation.config import Policy, Profile
 from jupyter_federation.doctor.finding import Finding
+from jupyter_federation.redaction import printable, without_tokens
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.tokens import IdToken
 
@@ -43,14 +44,15 @@ class SignedIn:
 class Patient:
     """One federation profile here and now; ``profile`` is None where there is none that could be used.
 
-    ``exchange`` tells whether a token may be exchanged at AWS, ``trust_policy`` is a file to read.  ``token`` is filled
-    in by the check that gets it, ``skews`` by whoever hears a ``Date``: how far this machine's clock is ahead of whose.
+    ``notebook`` holds the notebook's variables, None outside of one.  ``exchange`` tells whether a token may be
+    exchanged at AWS, ``trust_policy`` is a file to read.  ``token`` is filled in by the check that gets it, ``skews``
+    by whoever hears a ``Date``: how far this machine's clock is ahead of whose.
     """
 
     profile: Profile | None = None
     policy: Policy = field(default_factory=Policy)
     signed_in: SignedIn | None = None
-    notebook: Mapping[str, object] = field(default_factory=dict)
+    notebook: Mapping[str, object] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exchange: bool = True
     trust_policy: Path | None = None
@@ -60,7 +62,8 @@ class Patient:
 
     def tell(self, name: str, value: object, origin: str = "") -> None:
         """Note a fact."""
-        self.facts.append(Fact(name, str(value), origin))
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        self.facts.append(Fact(name, printable(without_tokens(text)), printable(origin)))
 
     def hear_date(self, where: str, date: object) -> None:
         """Compare this machine's clock with the ``Date`` header (RFC 9110, 6.6.1) of an answer that has just come."""

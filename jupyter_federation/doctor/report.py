@@ -6,6 +6,7 @@ import html
 import json
 import re
 import textwrap
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -64,10 +65,8 @@ class Report:
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]
-        for fact, before in zip(self.facts, (None, *self.facts), strict=False):
-            repeated = before is not None and fact.origin == before.origin
-            origin = f"  ({_short(fact.origin)})" if fact.origin and not repeated else ""
-            lines += _wrapped(f"{fact.name}: {_short(fact.value)}{origin}", "  ", "      ")
+        for name, value, origin in self._told():
+            lines += _wrapped(f"{name}: {value}{f'  ({origin})' if origin else ''}", "  ", "      ")
         return _without_mail("\n".join(lines))
 
     def __str__(self) -> str:
@@ -80,17 +79,24 @@ class Report:
     def _repr_html_(self) -> str:
         colour = "success" if not self.findings else "error" if self.exit_status else "warn"
         facts = "".join(
-            f"<tr><td>{_shown(each.name.strip())}</td><td>{_shown(_short(each.value))}</td>"
-            f"<td>{_shown(_short(each.origin))}</td></tr>"
-            for each in self.facts
+            f'<div style="padding-left: {2 if name.startswith(" ") else 1}em; overflow-wrap: anywhere">'
+            f'{_shown(name.strip())}: {_shown(value)} <span style="opacity: 0.8">{_shown(origin)}</span></div>'
+            for name, value, origin in self._told()
         )
         request = "" if self.request is None else f"<p>The request to send:</p><pre>{_shown(self.request)}</pre>"
         return (
             f'<div class="jf-doctor" style="border-left: 4px solid var(--jp-{colour}-color1, currentColor); '
             f'padding: 4px 12px; max-width: 60rem"><strong>{_shown(self._title())}</strong>'
             f"<div>{_shown(self._summary())}</div>{''.join(map(_finding, self.findings))}{request}"
-            f"<details><summary>Looked at</summary><table>{facts}</table></details></div>"
+            f"<details><summary>Looked at</summary>{facts}</details></div>"
         )
+
+    def _told(self) -> Iterator[Fact]:
+        """The facts; a file is named with the first that it says."""
+        before = ""
+        for each in self.facts:
+            yield Fact(each.name, _short(each.value), "" if each.origin == before else _short(each.origin))
+            before = each.origin
 
     def _title(self) -> str:
         of = f"the federation profile {self.profile!r}" if self.profile else "no federation profile"

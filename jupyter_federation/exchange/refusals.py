@@ -237,6 +237,12 @@ _REFUSALS = (
         "must name the first role.",
     ),
     _Refusal(
+        finding="further-role-refused",
+        codes=("InvalidContextAssertion",),
+        problem="AWS refused a context assertion for the role of `assume_role_arn`; none is sent from here.",
+        fix="Take a role for `assume_role_arn` whose trust policy asks for no context of a context provider.",
+    ),
+    _Refusal(
         finding="duration-too-long",
         codes=("ValidationError",),
         message=r"DurationSeconds",

@@ -6,6 +6,7 @@ import base64
 import hashlib
 import traceback
 from html import escape
+from http import HTTPStatus
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -33,6 +34,17 @@ def _page(title: str, text: str) -> str:
 <title>{title}</title><style>{_STYLE}</style></head>
 <body><h1>{title}</h1><p>{text}</p></body></html>
 """
+
+
+def _failure(method: str | None, status: int) -> tuple[str, str]:
+    """Title and text for what was not even looked at."""
+    if method == "GET" and status == HTTPStatus.FORBIDDEN:
+        who = "You are logged in here as somebody who may not run code on this server."
+        return "You may not sign in here", f"{who} Log in as its user, then sign in in the notebook again."
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        what = "Something failed here, and the Jupyter server's log says what."
+        return "The sign-in did not reach the notebook", f"{what} Sign in in the notebook again."
+    return "This is not the way back from a sign-in", "Sign in in the notebook again."
 
 
 def _parameters(query: str) -> dict[str, str]:
@@ -117,7 +129,7 @@ class CallbackHandler(JupyterHandler):
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """A page of this one's kind: tornado's message may quote the query."""
         del kwargs
-        self._show(status_code, "This is not the way back from a sign-in", "Sign in in the notebook again.")
+        self._show(status_code, *_failure(self.request.method, status_code))
 
     def log_exception(
         self,

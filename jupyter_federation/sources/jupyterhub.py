@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, NoReturn
-from urllib.parse import quote
+from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote, urlsplit
 
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -25,8 +25,12 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
+from jupyter_federation.openid.connection import Connection
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+
+if TYPE_CHECKING:
+    from requests import Session
 
 NOTE = "jupyter_federation"
 """The auth state's key under which the hub says why a token is not renewed; `jupyter_federation.hub` has it too."""
@@ -36,6 +40,11 @@ _PATIENCE = 60.0  # seconds that a sign-in waits for a hub that is coming back
 _PAUSE = 3.0  # seconds between its tries
 _SOONEST = timedelta(seconds=5)  # from one question to the next, while nothing is wrong
 _CONFIGURE = "call jupyter_federation.hub.configure(c) in jupyterhub_config.py (docs/jupyterhub.md)"
+_NOT_RENEWED = {
+    "no-refresh-token": "The hub was given nothing to renew your login there with",
+    "no-id-token": "The hub's identity provider renews your login there without an ID token",
+}
+_START_AGAIN = "JupyterHub sets it: stop your server and start it again (File, Hub Control Panel)."
 _LOG_IN_AGAIN = "Log in to the hub again (File, Hub Control Panel, or the hub's own page), then run %federate."
 
 
@@ -56,8 +65,6 @@ class JupyterHubSource(TokenSource):
     ``ca_bundle`` is what to trust the hub by (PEM); without it, what ``internal_ssl`` names, or else the system's.
     """
 
-    renewable = True
-
     def __init__(
         self,
         *,
@@ -75,7 +82,19 @@ class JupyterHubSource(TokenSource):
         self._lock = threading.Lock()  # over the replacement of what was received, a few instructions
         self._received: _Received | None = None
         self._ended = False  # the hub says so, of the login that the token is from
+        self._problem: str | None = None  # the hub's note
         self._kept = False  # by jupyter_federation.hub, which refuses nobody for an outage of the provider's
+
+    @property
+    def renewable(self) -> bool:
+        """Whether the hub has something to renew the login with."""
+        return self._problem not in _NOT_RENEWED
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """Why the login is not renewed, where it is not."""
+        why = _NOT_RENEWED.get(self._problem or "")
+        return () if why is None else (f"{why}: before it ends, log in to the hub again, which brings a fresh one.",)
 
     @property
     def renew_at(self) -> datetime | None:
@@ -91,7 +110,8 @@ class JupyterHubSource(TokenSource):
 
         Raises SourceUnavailableError where it has none at the moment, LoginRequiredError where the person has to log in
         to the hub, ConfigurationError where its administrator has to do something, InvalidTokenError for what is no
-        token.  Before the first sign-in, what may pass is a LoginRequiredError too: `login` waits for it.
+        token, or is somebody else's than before.  Before the first sign-in, what may pass is a LoginRequiredError too:
+        `login` waits for it.
         """
         try:
             return self._ask()
@@ -112,23 +132,25 @@ class JupyterHubSource(TokenSource):
 
         The person is not asked for anything, only told that it goes on.
         """
-        waited = 0.0
+        began = self._now()
         while True:
             try:
                 return self._ask()
             except SourceUnavailableError as error:
-                if waited >= _PATIENCE:
+                if self._seconds_since(began) >= _PATIENCE:
                     raise
                 what = f"{error.problem.rstrip('.')}; trying again"
             for _ in range(int(_PAUSE)):
                 self._sleep(1)
-                waited += 1
-                prompt.waiting(what, waited)
+                prompt.waiting(what, self._seconds_since(began))
+
+    def _seconds_since(self, began: datetime) -> float:
+        return (self._now() - began).total_seconds()
 
     def forget(self) -> None:
         """Drop the token; the login to the hub goes on."""
         with self._lock:
-            self._received, self._ended = None, False
+            self._received, self._ended, self._problem = None, False, None
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
         """Refuse: it holds the token."""
@@ -138,7 +160,8 @@ class JupyterHubSource(TokenSource):
         auth_state = self._auth_state()
         self._kept = NOTE in auth_state
         note = auth_state.get(NOTE)
-        problem = note.get("problem") if isinstance(note, dict) else None
+        noted = note.get("problem") if isinstance(note, dict) else None
+        self._problem = problem = noted if isinstance(noted, str) else None
         ended = problem == "login-ended"
         self._note_end(ended=ended)
         if ended:
@@ -159,8 +182,15 @@ class JupyterHubSource(TokenSource):
             raise _expired(token, problem)
         token.check_time(now)
         with self._lock:
-            self._received = _Received(token=token, at=now)
-        return token
+            before = self._received
+            if before is None or (token.issuer, token.subject) == (before.token.issuer, before.token.subject):
+                self._received = _Received(token=token, at=now)
+                return token
+        raise InvalidTokenError(
+            "The hub gives somebody else's token than before, or another provider's; it was not used.",
+            fix="If you have logged in to the hub as somebody else, run %federate clear, then %federate. If not, tell "
+            "the hub's administrator.",
+        )
 
     def _note_end(self, *, ended: bool) -> None:
         with self._lock:
@@ -169,7 +199,9 @@ class JupyterHubSource(TokenSource):
     def _auth_state(self) -> Mapping[str, Any]:
         """What the hub keeps of the user's login; full of secrets."""
         user = self._variable("JUPYTERHUB_USER")
-        answer = self._answer(f"{self._variable('JUPYTERHUB_API_URL')}/users/{quote(user, safe='@~')}")
+        if user in {".", ".."}:  # which leads elsewhere on the way
+            raise ConfigurationError("JUPYTERHUB_USER is nobody's name.", fix=_START_AGAIN)
+        answer = self._answer(self._api(), f"/users/{quote(user, safe='@~')}")
         if "auth_state" not in answer:
             raise ConfigurationError(
                 "This hub does not let your server read the login that you have there.",
@@ -199,22 +231,37 @@ class JupyterHubSource(TokenSource):
             finding="hub-token-missing",
         )
 
-    def _answer(self, url: str) -> Mapping[str, Any]:
+    def _api(self) -> str:
+        """The address of the hub's API, fit to be shown."""
+        url = self._variable("JUPYTERHUB_API_URL")
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            parts = urlsplit("")
+        if parts.scheme not in {"http", "https"} or not parts.hostname or {"@", "?", "#"} & set(url):
+            raise ConfigurationError(
+                "JUPYTERHUB_API_URL is not the plain address of a hub's API: http or https, without a password.",
+                fix=_START_AGAIN,
+            )
+        return str(url)
+
+    def _answer(self, api: str, path: str) -> Mapping[str, Any]:
         """The hub's answer to a GET, a JSON object."""
         import requests  # loaded here: a token that is brought needs none of it
 
-        with requests.Session() as session:
-            session.trust_env = False  # the hub is not behind a proxy, and a .netrc would replace the header
-            session.headers["Authorization"] = Secret(f"token {self._variable('JUPYTERHUB_API_TOKEN')}")
-            try:
-                response = session.get(url, timeout=_TIMEOUT, allow_redirects=False, **self._certificates())
-                status = response.status_code
-                answer = response.json() if status in (HTTPStatus.OK, HTTPStatus.FORBIDDEN) else None
-            except (OSError, ValueError) as error:  # OSError is what requests' own errors are
-                raise _failure(error, url) from None  # the error holds the request, and that the hub's token
+        token = Secret(f"token {self._variable('JUPYTERHUB_API_TOKEN')}")
+
+        def get(session: Session) -> tuple[int, Any]:
+            options = {"timeout": _TIMEOUT, "allow_redirects": False, **self._certificates()}
+            response = session.get(f"{api}{path}", headers={"Authorization": token}, **options)
+            readable = response.status_code in (HTTPStatus.OK, HTTPStatus.FORBIDDEN)
+            return response.status_code, response.json() if readable else None
+
+        hub = _HubConnection(provider=api)
+        status, answer = hub.ask(requests.Session, get, lambda _: None)
         if status == HTTPStatus.OK and isinstance(answer, dict):
             return answer
-        refusal = _refusal(status, answer, kept=self._kept)
+        refusal = hub.no_hub() if status == HTTPStatus.OK else _refusal(status, answer, kept=self._kept)
         if isinstance(refusal, LoginRequiredError):
             self._note_end(ended=True)
         raise refusal
@@ -251,6 +298,21 @@ def _expired(token: IdToken, problem: object) -> FederationError:
             administrator="the hub's log says how the request to the token endpoint failed",
             finding="hub-provider-down",
         )
+    if problem == "not-renewed":
+        return SourceUnavailableError(
+            f"The hub could not renew your login at {token.issuer}; your token ended at {at}.",
+            fix="It is tried again and again. Tell the hub's administrator; until then, logging in again may help.",
+            administrator="the provider refuses the hub, or answers what is no answer: the hub's log says which",
+            finding="hub-not-renewed",
+        )
+    if problem == "other-id-token":
+        return SourceUnavailableError(
+            f"{token.issuer} renewed your login with an ID token that is not yours; it was not used, and your "
+            f"own ended at {at}.",
+            fix=_LOG_IN_AGAIN,
+            administrator="the ID token of the refresh has another iss, sub or aud than the login's, or no iat and exp",
+            finding="hub-other-id-token",
+        )
     if problem == "no-refresh-token":
         return LoginRequiredError(
             f"Your login to the hub ended at {at}, and the hub was given nothing to renew it with.",
@@ -273,33 +335,52 @@ def _expired(token: IdToken, problem: object) -> FederationError:
     )
 
 
-def _failure(error: OSError | ValueError, url: str) -> FederationError:
-    """A request that did not come to an answer, in words."""
-    from requests import exceptions
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _HubConnection(Connection):
+    """The way to the hub's API, which is as bounded as one to a provider; in its own words."""
 
-    where = url.partition("/users/")[0]
-    if isinstance(error, exceptions.SSLError):
-        return ConfigurationError(
-            f"The hub's address {where} shows a certificate that is not trusted here.",
-            fix="Name what to trust: `ca_bundle`.",
-            finding="certificate-untrusted",
-        )
-    if isinstance(error, ValueError):
+    @property
+    def trusts_environment(self) -> bool:
+        """The hub is not behind a proxy, and a .netrc would replace the header."""
+        return False
+
+    def failure(self, error: Exception) -> Exception:
+        """A request that did not come to an answer, in words; OSError is what requests' own errors are."""
+        from requests import exceptions
+
+        if isinstance(error, exceptions.SSLError):
+            return ConfigurationError(
+                f"The hub's address {self.provider} shows a certificate that is not trusted here.",
+                fix="Name what to trust: `ca_bundle`.",
+                finding="certificate-untrusted",
+            )
+        if isinstance(error, exceptions.Timeout):
+            return self.unavailable("does not answer in time")
+        if isinstance(error, exceptions.RequestException) and not isinstance(error, ValueError):
+            return self.unavailable("cannot be reached")
+        if isinstance(error, OSError) and not isinstance(error, ValueError):
+            return ConfigurationError(
+                "The certificates that the hub should be trusted by cannot be read.",
+                fix="Check `ca_bundle`; without one, the files that JUPYTERHUB_SSL_* name.",
+                finding="ca-bundle-unreadable",
+            )
+        return self.no_hub()
+
+    def no_hub(self) -> FederationError:
+        """An answer that no hub gives: no JSON, or without measure."""
         return SourceUnavailableError(
-            f"What answers at {where} is no hub.", fix="Tell the hub's administrator.", finding="hub-unreachable"
-        )
-    if isinstance(error, exceptions.RequestException):
-        timed_out = isinstance(error, exceptions.Timeout)
-        return SourceUnavailableError(
-            f"The hub {'does not answer in time' if timed_out else 'cannot be reached'} ({where}).",
-            fix="Wait: a hub that restarts is back within a minute or two, and it is tried again by itself.",
+            f"What answers at {self.provider} is no hub.",
+            fix="Tell the hub's administrator.",
             finding="hub-unreachable",
         )
-    return ConfigurationError(
-        "The certificates that the hub should be trusted by cannot be read.",
-        fix="Check `ca_bundle`; without one, the files that JUPYTERHUB_SSL_* name.",
-        finding="ca-bundle-unreadable",
-    )
+
+    def unavailable(self, problem: str, *, fix: str = "", finding: str = "hub-unreachable") -> FederationError:
+        """The hub's not being of use at the moment."""
+        return SourceUnavailableError(
+            f"The hub {problem} ({self.provider}).",
+            fix=fix or "Wait: a hub that restarts is back within a minute or two, and it is tried again by itself.",
+            finding=finding,
+        )
 
 
 def _refusal(status: int, answer: object, *, kept: bool) -> FederationError:

@@ -50,7 +50,7 @@ def main(wanted: set[int]) -> int:
 
 def _rows(servers: Servers, wanted: set[int]) -> Iterator[table.Row]:
     # Imported here: boto3 reads the environment that _isolate has set.
-    from tests.bench import hanging, lifetime, outage, reading, starting, waits
+    from tests.bench import endpoint, hanging, lifetime, outage, reading, starting, waits
 
     measurements = (
         waits.signing_while_a_renewal_is_slow,
@@ -61,6 +61,7 @@ def _rows(servers: Servers, wanted: set[int]) -> Iterator[table.Row]:
         reading.nanoseconds_of_a_read,
         starting.loading_the_extension,
         starting.signing_in,
+        endpoint.requests_for_credentials,
     )
     for number, measure in enumerate(measurements, 1):
         if not wanted or number in wanted:

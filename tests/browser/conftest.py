@@ -4,20 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import time
 from pathlib import Path
 
 import nbformat
 import pytest
+from chromium import launched
 from servers import PACKAGE, JupyterServer, enable, homely
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
-)
+PLAIN_HOST = "lab.example.org"  # this machine, for the browser
 EXTENSION = PACKAGE / "labextension"  # as `make setup` has built it
 QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": True}}  # asks whether to show news
 
@@ -25,13 +20,8 @@ QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": 
 @pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other modules' own
 def chromium():
     """The browser; a test opens a context of its own in it."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with launched(PLAIN_HOST) as browser:
         yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +32,11 @@ def lab(tmp_path_factory, _aws):
     enable(config, lab=True)
     (config / "labconfig").mkdir()
     (config / "labconfig" / "page_config.json").write_text(json.dumps(QUIET))
-    (config / "jupyter_lab_config.json").write_text(json.dumps({"LabApp": {"expose_app_in_browser": True}}))
+    (config / "jupyter_lab_config.json").write_text(
+        json.dumps(
+            {"LabApp": {"expose_app_in_browser": True}, "ServerApp": {"local_hostnames": ["localhost", PLAIN_HOST]}}
+        )
+    )
     extensions = home / "jupyter_data_dir" / "labextensions"
     extensions.mkdir(parents=True)
     (extensions / "jupyter-aws-federation").symlink_to(EXTENSION)
@@ -58,6 +52,12 @@ def lab(tmp_path_factory, _aws):
         yield server
     finally:
         server.stop()
+
+
+@pytest.fixture
+def plain_url(lab):
+    """The lab's address under a name that no browser trusts without https."""
+    return lab.url.replace("127.0.0.1", PLAIN_HOST)
 
 
 class Notebook:
@@ -78,7 +78,7 @@ class Notebook:
         """What the person sees, kept in JF_ARTEFACTS where that names a directory."""
         folder = Path(os.environ.get("JF_ARTEFACTS") or self.directory)
         folder.mkdir(parents=True, exist_ok=True)
-        (tab or self.tab).screenshot(path=folder / f"{self.directory.name}-{name}.png")
+        (tab or self.tab).screenshot(path=folder / f"{self.directory.name}-{name}.png", animations="disabled")
 
     def outputs(self, number):
         """What stands under cell ``number`` (from 0; the source does not count)."""
@@ -101,13 +101,13 @@ class Notebook:
 def open_notebook(lab, chromium, tmp_path):
     """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab.
 
-    ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded.
+    ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded; ``url`` is another of the lab's.
     """
     context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     name = f"{tmp_path.name}.ipynb"
 
-    def make(*cells, kernel="python3", before=lambda tab: None):
+    def make(*cells, kernel="python3", before=lambda tab: None, url=None):
         content = nbformat.v4.new_notebook(
             cells=[nbformat.v4.new_code_cell(cell.strip()) for cell in cells],
             metadata={"kernelspec": {"name": kernel, "display_name": kernel, "language": "python"}},
@@ -115,7 +115,7 @@ def open_notebook(lab, chromium, tmp_path):
         nbformat.write(content, lab.home / name)
         tab = context.new_page()
         before(tab)
-        tab.goto(f"{lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
+        tab.goto(f"{url or lab.url}lab/workspaces/{tmp_path.name}/tree/{name}?token={lab.token}")
         return Notebook(tab, lab.home / name, tmp_path)
 
     yield make

@@ -19,12 +19,12 @@ def open_screen(open_notebook, tmp_path):
     built = (Path(__file__).parents[2] / "jupyter_federation" / "labextension" / "package.json").exists()
     assert built, "the JupyterLab extension is not built: `make setup` builds it, with npm"
 
-    def make(*cells, shown=True, **status):
+    def make(*cells, shown=True, url=None, **status):
         begin = (
             f"import sys; sys.path.insert(0, {str(HERE)!r})\nfrom canned_kernel import CannedSide\n"
             f"side = CannedSide({str(tmp_path / 'asked')!r}, **{status!r})\nside.display()"
         )
-        screen = Screen(open_notebook(begin, *cells))
+        screen = Screen(open_notebook(begin, *cells, url=url))
         screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
         screen.run(0)
         if shown:
@@ -35,8 +35,9 @@ def open_screen(open_notebook, tmp_path):
     return make
 
 
-def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
-    """Status item and panel tick for twenty seconds in which nothing goes to or from the kernel."""
+@pytest.mark.parametrize("place", ["JupyterLab", "Notebook 7"])
+def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen, place):
+    """The panel, and the status item where there is one, tick for twenty seconds without a message from or to it."""
     frames = []
 
     def watch(socket):
@@ -46,20 +47,24 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen):
     screen = open_screen()
     screen.save()
     screen.tab.on("websocket", watch)
-    screen.tab.reload()
+    if place == "Notebook 7":
+        screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
+    else:
+        screen.tab.reload()
+        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=30_000)
     screen.panel.locator("time").filter(has_text="left").wait_for(timeout=30_000)
-    screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=30_000)
     heard = -1
     while heard != len(frames):  # what a page says when it begins
         heard = len(frames)
-        time.sleep(2)
+        screen.tab.wait_for_timeout(4000)  # in which, other than while asleep, Playwright hears
     assert frames  # there is something to hear
     frames.clear()
     seen = set()
     for _ in range(20):
-        assert re.fullmatch(r"AWS research\s*\d\d:\d\d", screen.item.inner_text())
+        if place == "JupyterLab":
+            assert re.fullmatch(r"AWS research\s*\d\d:\d\d", screen.item.inner_text())
         assert re.search(r"\(\d\d:\d\d left\)", screen.panel.locator("time").inner_text())
-        seen.add(screen.item.inner_text())
+        seen.add(screen.panel.locator("time").inner_text())
         time.sleep(1)
     assert [] == [
         frame for frame in frames if "debug_re" not in str(frame)
@@ -136,6 +141,50 @@ def test_the_keyboard_alone_does_everything(open_screen):
     screen.tab.keyboard.press("Escape")
     screen.popup.wait_for(state="detached")
     assert screen.tab.evaluate("document.activeElement.classList.contains('jf-status-button')")
+
+
+COUNT = """() => {
+    const read_out = '[role=status], [role=alert], [aria-live=polite], [aria-live=assertive]';
+    Object.assign(window, { announced: [], ticked: 0 });
+    new MutationObserver(records => {
+        for (const { target } of records) {
+            const at = target.nodeType === Node.TEXT_NODE ? target.parentElement : target;
+            const region = at.closest('.jf-status-item, .jf-panel') && at.closest(read_out);
+            region ? window.announced.push(region.textContent) : window.ticked++;
+        }
+    }).observe(document.body, { childList: true, characterData: true, subtree: true });
+    return document.querySelectorAll('.jf-status-item [role=status]').length;
+}"""
+
+
+def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen):
+    """While the clock runs past five minutes, and past the end, what is read out changes once each time."""
+    screen = open_screen("side.signed_in(0.12); side.say()", minutes=5.12)
+    assert 1 == screen.tab.evaluate(COUNT)
+    screen.tab.wait_for_timeout(11_000)
+    assert ["AWS research: The AWS session ends in less than 5 minutes."] == screen.tab.evaluate("window.announced")
+    assert screen.tab.evaluate("window.ticked") >= 16  # status item and panel
+    screen.run(1)
+    screen.tab.wait_for_timeout(11_000)
+    assert ["AWS research: The AWS session has expired."] == screen.tab.evaluate("window.announced")[1:]
+
+
+def test_a_code_is_copied_over_plain_http(open_screen, plain_url):
+    """By the panel's button and the cell's, where the browser has no `navigator.clipboard`."""
+    offer = "Offer(issuer='i', client_id='c', steps=(), code='PLAIN-CELL').html"
+    in_a_cell = f"from IPython.display import HTML; from jupyter_federation.offer import Offer; HTML({offer})"
+    screen = open_screen("side.offer('prod'); side.say()", in_a_cell, "", "", url=plain_url)
+    assert [False, False] == screen.tab.evaluate("[window.isSecureContext, 'clipboard' in navigator]")
+    screen.run(1)
+    screen.run(2)
+    editors = screen.tab.locator(".jp-CodeCell .cm-content")
+    cell = screen.notebook.outputs(2)
+    for number, box, code in ((3, screen.panel, "WDJB-MJHT"), (4, cell, "PLAIN-CELL")):
+        box.get_by_role("button", name="Copy").click()
+        box.get_by_text("Copied").wait_for()
+        editors.nth(number).click()
+        screen.tab.keyboard.press("Control+v")
+        editors.nth(number).get_by_text(code, exact=True).wait_for()
 
 
 def test_a_sign_in_is_offered_asked_about_and_cancelled(open_screen):

@@ -27,12 +27,13 @@ while True: s3.list_buckets(); time.sleep(0.1)
 
 @pytest.fixture(scope="module")
 def demo():
-    """The demo's servers, with a profile that asks for the last page's address, and the ``issued`` tokens."""
+    """The demo's servers, with profiles for the last page's address and a code, and the ``issued`` tokens."""
     with DemoServers(lifetime=timedelta(minutes=42)) as servers:
         file = servers.directory / "jupyter_federation_config.json"
         config = json.loads(file.read_text())
         profiles = config["Federation"]["profiles"]
         profiles["demo-paste"] = profiles["demo-browser"] | {"no_browser": True}
+        profiles["demo-code"] = profiles["demo-browser"] | {"use_device_code": True}
         file.write_text(json.dumps(config))
         servers.issued, sign = [], servers.provider._sign
 
@@ -78,11 +79,11 @@ def until(condition, seconds=10):
     return time.monotonic() - begin
 
 
-def until_page(tab, condition, seconds):
+def until_page(tab, condition, seconds, seen=lambda: None):
     """`until`, while Playwright handles what the page does."""
     end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end
+        assert time.monotonic() < end, seen()
         tab.wait_for_timeout(50)
 
 
@@ -111,7 +112,6 @@ def test_a_sign_in_by_the_button_while_a_cell_runs(open_live, place):
     assert "signing in" in screen.item.inner_text()
     box.get_by_role("button", name="Cancel").click()
     link.wait_for(state="detached")
-    time.sleep(2.5)  # it ends at its next sign of life, and the next begins a second later
     chooser.select_option("demo-browser")
     box.get_by_role("button", name="Sign in", exact=True).click()
     screen.notebook.picture("live-offer")
@@ -124,6 +124,125 @@ def test_a_sign_in_by_the_button_while_a_cell_runs(open_live, place):
     screen.panel.get_by_text("ada@example.org").wait_for()
     assert "BirdWatcher" in screen.panel.locator(".jf-place-role").inner_text()
     screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
+
+
+class Keyboard:
+    """Fingers on a keyboard: what has the focus, and how to get to the next."""
+
+    def __init__(self, screen):
+        self.screen = screen
+        self.press = screen.tab.keyboard.press
+
+    @property
+    def at(self):
+        """What has the focus, by its text; of a chooser what is chosen."""
+        return self.screen.tab.evaluate(
+            "() => { const at = document.activeElement, box = at.closest('.jf-panel');"
+            " return box && (at.selectedOptions?.[0] ?? at).textContent.trim() }"
+        )
+
+    def comes_to(self, what):
+        """The focus gets there by itself."""
+        until_page(self.screen.tab, lambda: self.at == what, 10, lambda: self.at)
+
+    def tab_to(self, what, key="Tab"):
+        for _ in range(12):
+            if self.at == what:
+                return
+            self.press(key)
+        raise AssertionError((what, self.at))
+
+    def choose(self, profile):
+        self.press("Home")
+        for _ in range(12):
+            if self.at == profile:
+                return
+            self.press("ArrowDown")
+        raise AssertionError((profile, self.at))
+
+
+@pytest.fixture
+def at_the_keyboard(open_live):
+    """A notebook with a panel, and the hands of who tabs from its first cell to the panel's chooser."""
+    screen = open_live("%federate panel", "1 + 1")
+    screen.panel.locator("select").wait_for()
+    screen.tab.locator(".jp-Notebook .jp-CodeCell").first.focus()
+    keys = Keyboard(screen)
+    keys.tab_to("demo")
+    return screen, keys
+
+
+def test_the_keyboard_alone_signs_in_refreshes_and_clears(at_the_keyboard):
+    """By the panel's chooser, link, Cancel, Refresh and Clear: and the focus is never lost to the page."""
+    screen, keys = at_the_keyboard
+    cells = screen.tab.locator(".jp-CodeCell").count()
+    keys.choose("demo-browser")
+    keys.press("Tab")
+    assert "Sign in" == keys.at
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    keys.press("Tab")
+    assert "Cancel" == keys.at
+    keys.press("Space")
+    keys.comes_to("Sign in")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    with screen.tab.context.expect_page() as opened:
+        keys.press("Enter")
+    sign_in(opened.value)
+    opened.value.get_by_role("heading", name="You can close this page").wait_for()
+    screen.tab.bring_to_front()
+    key = screen.panel.locator(".jf-place-key")
+    key.get_by_text("key …").wait_for()
+    keys.comes_to("Sign in")
+
+    before = key.inner_text()
+    keys.tab_to("Refresh")
+    keys.press("Enter")
+    until(lambda: key.inner_text() not in ("", before))
+    assert "Refresh" == keys.at
+    keys.tab_to("Clear AWS session")
+    keys.press("D")
+    keys.press("D")
+    keys.press("Space")
+    keys.comes_to("Sign in")
+    assert "signed out" in screen.item.inner_text()
+    assert cells == screen.tab.locator(".jp-CodeCell").count()
+
+
+def test_the_keyboard_alone_copies_a_code_and_pastes_an_address(at_the_keyboard):
+    """By the offer's Copy, and by the dialog that its Paste opens."""
+    screen, keys = at_the_keyboard
+    keys.choose("demo-code")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    keys.tab_to("Copy", "Shift+Tab")
+    keys.press("Enter")
+    keys.comes_to("Copied")
+    assert screen.panel.locator(".jf-code code").inner_text() == screen.tab.evaluate("navigator.clipboard.readText()")
+    keys.tab_to("Cancel")
+    keys.press("Enter")
+    keys.comes_to("Sign in")
+
+    keys.press("Shift+Tab")
+    keys.choose("demo-paste")
+    keys.press("Tab")
+    keys.press("Enter")
+    keys.comes_to("Open the sign-in page")
+    with screen.tab.context.expect_page() as opened:
+        keys.press("Enter")
+    sign_in(opened.value)
+    opened.value.get_by_text("ERR_CONNECTION_REFUSED").wait_for()
+    history = opened.value.context.new_cdp_session(opened.value).send("Page.getNavigationHistory")
+    screen.tab.bring_to_front()
+    keys.tab_to("Paste the address…")
+    keys.press("Enter")
+    screen.tab.locator(".jp-Dialog input").wait_for()
+    screen.tab.keyboard.type(history["entries"][history["currentIndex"]]["url"])
+    keys.press("Enter")
+    screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for()
+    keys.comes_to("Sign in")
 
 
 def test_the_address_of_the_last_page_goes_into_the_dialog(open_live):
@@ -155,6 +274,29 @@ def test_a_click_signs_in_anew_while_signed_in(open_live):
     screen.panel.get_by_role("button", name="Sign in", exact=True).click()
     until(lambda: key.inner_text() != before)
     assert "demo-sts" == screen.panel.locator("select").evaluate("it => it.selectedOptions[0].textContent.trim()")
+
+
+def test_a_sign_in_without_a_profile_is_a_choice(open_live, demo):
+    """Chosen in panel and popup, and repeated by the button; the panel says what follows a choice of another."""
+    file = demo.directory / "jupyter_federation_config.json"
+    profile = json.loads(file.read_text())["Federation"]["profiles"]["demo-sts"]
+    options = " ".join(f"--{name.replace('_', '-')} {profile[name]}" for name in ("role_arn", "region"))
+    screen = open_live(f"%federate --token-file {demo.token_file} {options}")
+    key, chosen = screen.panel.locator(".jf-place-key"), "it => it.selectedOptions[0].textContent.replace(/\\s/g, ' ')"
+    key.get_by_text("key …").wait_for()
+    assert "(no profile)" == screen.panel.locator("select").evaluate(chosen)
+    screen.item.click()
+    assert "(no profile)" == screen.popup.locator("select").evaluate(chosen)
+    for box in (screen.popup, screen.panel):
+        before = key.inner_text()
+        box.get_by_role("button", name="Sign in", exact=True).click()
+        until(lambda was=before: key.inner_text() not in ("", was))
+        assert re.match(r"AWS\s*\d", screen.item.inner_text())
+    screen.panel.locator("select").select_option("demo-sts")
+    screen.panel.get_by_role("button", name="Sign in", exact=True).click()
+    screen.panel.get_by_text("the clients that followed it act with the new one").wait_for()
+    assert "demo-sts" == screen.panel.locator("select").evaluate(chosen)
+    assert "(no" not in screen.panel.locator("select").inner_text()
 
 
 def act_while_a_cell_signs(screen):
@@ -196,6 +338,63 @@ def test_the_same_with_the_oldest_ipykernel(open_live, lab):
     assert max(act_while_a_cell_signs(screen)) < 1
     screen.run(2)
     screen.notebook.outputs(2).get_by_text(version).wait_for()
+
+
+SLOWEST = """
+import time
+end, last, slowest, turns = time.monotonic() + 8, time.monotonic(), 0, 0
+while last < end:
+    now = time.monotonic()
+    slowest, last, turns = max(slowest, now - last), now, turns + 1
+print("slowest", round(slowest, 4))
+"""
+FLOOD = """async seconds => {
+    const { kernel } = jupyterapp.shell.currentWidget.sessionContext.session;
+    const contents = [
+        {}, [], 'clear', { protocol: 1 }, { protocol: 1, action: 'state' }, { protocol: 1, action: 'execute' },
+        { protocol: 9, action: 'clear', sign_out: false }, { protocol: 1, action: 'clear', sign_out: 'no' },
+        { protocol: 1, action: 'sign_in', profile: 'x'.repeat(20000) }, { protocol: 1, action: 'answer', text: 'x' },
+    ];
+    let answered = 0;
+    let sent = 0;
+    kernel.anyMessage.connect((_, { msg, direction }) => {
+        answered += direction === 'recv' && msg.header.msg_type === 'federation_reply';
+    });
+    const began = performance.now();
+    while (sent < 1000 * seconds) {
+        for (; sent < Math.min(performance.now() - began, 1000 * seconds); sent++) {
+            const header = { msg_id: `flood-${sent}`, msg_type: 'federation_request', session: kernel.clientId };
+            const content = contents[sent % contents.length];
+            kernel.sendControlMessage(
+                { header: { ...header, username: '', version: '5.3', date: new Date().toISOString() }, content,
+                  channel: 'control', parent_header: {}, metadata: {}, buffers: [] }, false, true);
+        }
+        await new Promise(resolve => setTimeout(resolve, 5));
+    }
+    const took = performance.now() - began;
+    while (answered < sent && performance.now() - began < 60000) await new Promise(resolve => setTimeout(resolve, 20));
+    return [sent, answered, took];
+}"""
+
+
+def test_a_flood_from_the_browser_stalls_no_cell(open_live, lab):
+    """A thousand messages a second, most malformed, unknown or too long: the cell goes on, and nothing fails."""
+    screen = open_live("%federate demo-sts", SLOWEST, "2 + 2")
+    before = lab.log.stat().st_size
+    runs(screen, 1)
+    sent, answered, took = screen.tab.evaluate(FLOOD, 4)
+    assert (4000, 4000) == (sent, answered)
+    assert took < 5000
+    printed = screen.notebook.outputs(1).get_by_text("slowest")
+    printed.wait_for(timeout=20_000)
+    slowest = float(printed.inner_text().split()[1])
+    assert slowest < 0.5  # seen: 0.07 to 0.19; the cores are shared with the browser, the server and other tests
+    screen.panel.get_by_text("ada@example.org").wait_for()
+    log = lab.log.read_bytes()[before:]
+    assert b"federation_request" in log
+    assert [] == [line for line in log.splitlines() if re.search(rb"Traceback|Exception|ERROR", line)]
+    screen.panel.get_by_role("button", name="Clear AWS session").click()
+    until(lambda: "signed out" in screen.item.inner_text())
 
 
 def test_two_notebooks_of_different_profiles_and_a_second_tab(open_live, open_notebook):
@@ -407,6 +606,32 @@ def test_every_state_of_the_live_panel(open_live, theme):
         screen.tab.keyboard.press("Escape")
 
 
+def test_every_state_in_a_narrow_window(open_live):
+    """Nothing of panel and popup is cut off at 480 px, nor of an offer, and axe-core finds nothing."""
+    screen = open_live("%federate demo", SHOW, *STATES.values())
+    screen.command("application:toggle-left-area")
+    screen.tab.set_viewport_size({"width": 480, "height": 800})
+    screen.run(1)
+    for number, state in enumerate((*STATES, "offer"), 2):
+        if state == "offer":
+            screen.panel.locator("select").select_option("demo-code")
+            screen.panel.get_by_role("button", name="Sign in", exact=True).click()
+            screen.panel.get_by_role("button", name="Copy").wait_for()
+        else:
+            screen.run(number)
+            screen.tab.locator(".jp-InputPrompt").nth(number).get_by_text(f"[{number + 1}]:").wait_for()
+        screen.panel.locator(f".jf-is-{LOOKS.get(state, 'none' if state == 'offer' else 'valid')}").wait_for()
+        screen.tab.locator(".jp-CodeCell").first.scroll_into_view_if_needed()
+        screen.notebook.picture(f"narrow-{state}")
+        screen.item.focus()
+        screen.tab.keyboard.press("Enter")  # a notification may lie over it
+        screen.notebook.picture(f"narrow-{state}-popup")
+        for box in (screen.panel, screen.popup):
+            assert box.evaluate("it => it.scrollWidth <= it.clientWidth")
+        assert [] == screen.violations(".jf-popup", ".jf-status-item", ".jp-OutputArea .jf-panel")
+        screen.tab.keyboard.press("Escape")
+
+
 LOOKS = {"needs-you": "needs-you", "expired": "expired", "cleared": "cleared"}
 
 
@@ -433,6 +658,5 @@ def test_the_panel_without_the_extension(open_live):
     screen.panel.get_by_role("button", name="Clear AWS session").click()
     screen.panel.get_by_text("The AWS session is cleared").wait_for()
     screen.notebook.picture("live-plain-cleared")
-    time.sleep(1)
     screen.panel.get_by_role("button", name="Sign in", exact=True).click()
     screen.panel.get_by_text("Signed in to AWS").wait_for()

@@ -18,7 +18,7 @@ from openid_clients import TENANT, client_of, is_entra
 from people import Person
 from secrecy.scanner import Scanner, key_secrets
 
-from jupyter_federation.demo.aws import OpenIdProvider, Role
+from jupyter_federation.demo.aws import Role
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
 
@@ -63,7 +63,7 @@ def provider(_certified):
 def aws(_aws, provider):
     """The strict AWS, which knows ``provider``, and a bucket in it."""
     _aws.reset()
-    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",), keys=provider.keys))
+    _aws.add(provider.registration)
     _aws.add(Role(name="Researcher", trusts={provider.name: ("notebook",)}))
     administrator = _aws.mint().for_boto3
     s3 = boto3.Session().client("s3", region_name="eu-west-1", endpoint_url=_aws.url, **administrator)

@@ -344,8 +344,21 @@ def test_the_region_of_aws_profile_goes_on_counting(sign_in, isolated_home, monk
     status = sign_in()
     assert ("AWS_PROFILE",) == status.set_aside
     assert "eu-north-1" == boto3.client("dynamodb").meta.region_name
+    sign_in("grace")
+    assert "eu-north-1" == boto3.client("dynamodb").meta.region_name, "asked again, AWS_PROFILE is set aside already"
     jf.clear()
     assert ("corp", None) == (os.environ["AWS_PROFILE"], os.environ.get("AWS_REGION"))
+
+
+def test_another_profile_s_region_takes_the_place_of_the_first_one_s(profiles, monkeypatch):
+    """For boto3 and for every tool that reads the environment."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    jf.federate("ada")
+    assert ("eu-west-1", "eu-west-1") == (os.environ["AWS_REGION"], boto3.client("dynamodb").meta.region_name)
+    jf.federate("grace", region="eu-north-1")
+    assert ("eu-north-1", "eu-north-1") == (os.environ["AWS_REGION"], boto3.client("dynamodb").meta.region_name)
+    jf.clear()
+    assert {"AWS_REGION", "AWS_DEFAULT_REGION"}.isdisjoint(os.environ)
 
 
 def test_an_aws_profile_that_is_not_there_does_not_stop_a_sign_in(sign_in, monkeypatch):

@@ -437,10 +437,15 @@ def test_a_session_tag_opens_one_prefix(aws, assume_with, client, own_prefix, cl
 
 
 def test_no_tag_opens_nothing(aws, assume_with, client, role, own_prefix):
-    """Where the role insists on it, no session; where it does not, a variable without a value fits nothing."""
+    """Where the role insists on it, no session, nor with one of another form, or more; where it does not, a variable
+    without a value fits nothing."""
     message = "Not authorized to perform sts:AssumeRoleWithWebIdentity"
     for claims in ({}, {TAGS: {"principal_tags": {"person": [""]}}}):
         assert ("AccessDenied", message) == refusal(assume_with, claims=claims)
+    role.without_slash, role.only_tags = True, ("person",)
+    for tags in ({"person": ["ada/x"]}, {"person": ["ada"], "team": ["birds"]}):
+        assert ("AccessDenied", message) == refusal(assume_with, claims={TAGS: {"principal_tags": tags}})
+    assert assume_with({TAGS: {"principal_tags": {"person": ["ada"]}}})
     role.needs_tag = None
     s3 = client("s3", aws.keys[assume_with({})["Credentials"]["AccessKeyId"]])
     assert "AccessDenied" == refusal(s3.get_object, Bucket=own_prefix, Key="ada/note")[0]

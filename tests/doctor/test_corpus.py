@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import socket
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -313,6 +314,13 @@ def test_a_callable_that_raises(by_file, codes):
     """Of the notebook."""
     by_file(source="var", path=None, variable="fetch")
     assert "token-missing" == codes(notebook={"fetch": lambda: 1 / 0})[0]
+    assert "token-missing" == codes(notebook={})[0]
+
+
+def test_a_variable_of_the_notebook_s_is_not_missed_in_a_terminal(by_file, codes):
+    """It can only be seen from the notebook."""
+    by_file(source="var", path=None, variable="fetch")
+    assert [] == codes()
 
 
 # AWS
@@ -324,6 +332,15 @@ def test_an_audience_that_aws_does_not_list(by_file, codes, provider):
     by_file.token.write_text(provider.id_token("ada", client_id="other"))
     assert ["audience-not-registered"] == codes()
     assert "--client-id other" in codes.report.findings[0].administrator
+
+
+def test_a_v1_token_whose_issuer_aws_does_not_know(by_file, codes):
+    """The cause before what AWS says."""
+    by_file()
+    issuer = f"https://sts.windows.net/{TENANT}/"
+    by_file.token.write_text(jwt(iss=issuer, aud="notebook", sub="ada", exp=4_000_000_000, ver="1.0"))
+    assert ["entra-v1-token", "provider-not-registered"] == codes()
+    assert {"token's version": "Entra v1.0"}.items() <= {each.name: each.value for each in codes.report.facts}.items()
 
 
 def test_keys_that_aws_cannot_use(by_file, codes, aws, provider):
@@ -542,11 +559,18 @@ def test_two_regions(by_file, codes, monkeypatch):
     assert ["region-differs"] == codes()
 
 
+def test_a_renewal_that_fails(by_browser, codes, certificates, monkeypatch):
+    """A warning: the credentials that live go on, and the token is looked at all the same."""
+    by_browser()
+    living = signed_in(certificates, monkeypatch)
+    failing = replace(living.status, last_error="The provider does not answer in time.")
+    assert ["renewal-failing"] == codes(signed_in=replace(living, status=failing))
+    assert "exchange" in {each.name for each in codes.report.facts}
+
+
 def test_a_sign_in_that_has_ended(by_browser, codes, certificates, monkeypatch):
     """The session says that it needs the person."""
-    from dataclasses import replace
-
     by_browser()
     living = signed_in(certificates, monkeypatch)
     ended = replace(living.status, sign_in="needs_you", last_error="AADSTS70043: the policy has ended it.")
-    assert ["sign-in-ended"] == codes(signed_in=SignedIn(profile=living.profile, token=living.token, status=ended))
+    assert ["sign-in-ended"] == codes(signed_in=replace(living, status=ended))

@@ -10,6 +10,7 @@ from certified_provider import FormBrowser
 from people import Person
 
 from jupyter_federation import app
+from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.doctor.live import verify
 
 
@@ -48,6 +49,20 @@ def test_what_fails_is_named_and_what_follows_is_not_reached(by_browser, person,
     assert "role-does-not-trust" == report.steps[0].finding.code
     assert report.text().startswith("**Not verified live on ")
     assert 4 == report.text().count("not reached")
+
+
+@pytest.mark.parametrize("provider", ["Entra"], indirect=True)
+def test_what_entra_refuses_is_named(by_entra, provider, browser, monkeypatch):
+    """By the code of its AADSTS number, with what the administrator does."""
+    person = Person(browser)
+    monkeypatch.setenv("BROWSER", "any")
+    monkeypatch.setattr("webbrowser.open", person.open)
+    said = {"error": "invalid_client", "error_description": "AADSTS7000218: The request body must contain a secret."}
+    provider.inject("token", Fault(response=Response(status=401, body=json.dumps(said).encode())))
+    by_entra()
+    report = verify(prompt=person)
+    assert "client-secret" == report.steps[0].finding.code
+    assert "Allow public client flows" in report.text()
 
 
 def test_s3_may_refuse(by_browser, person, aws):

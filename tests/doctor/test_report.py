@@ -14,11 +14,13 @@ import pytest
 
 import jupyter_federation
 from jupyter_federation import app
+from jupyter_federation.doctor.examination import examine
 from jupyter_federation.doctor.finding import CAUSES, found, of_error
-from jupyter_federation.doctor.patient import Fact
+from jupyter_federation.doctor.patient import Fact, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.errors import ConfigurationError, ExchangeError
 from jupyter_federation.openid.aadsts import _ADVICE, _FINDINGS
+from jupyter_federation.tokens import IdToken
 
 PACKAGE = Path(jupyter_federation.__file__).parent
 ROLE = "arn:aws:iam::123456789012:role/Researcher"
@@ -74,6 +76,13 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
     assert "aws-refuses" == of_error(ConfigurationError("What?", fix="Ask."), "aws-refuses").code
 
 
+def test_a_notebook_s_error_names_the_doctor_s_code():
+    """Beneath its sentence, where there is a code."""
+    error = ConfigurationError("No region is set.", fix="Set `region`.", finding="region-missing")
+    assert [f"ConfigurationError: {error}", "%federate doctor says more: region-missing."] == error._render_traceback_()
+    assert ["ConfigurationError: What? Ask."] == ConfigurationError("What?", fix="Ask.")._render_traceback_()
+
+
 def test_errors_come_first_and_causes_before_what_they_bring_about():
     """By the order of the list of causes."""
     findings = [found(code, "A sentence.") for code in ("classic-flow-on", "role-does-not-trust", "clock-wrong")]
@@ -99,6 +108,22 @@ def test_neither_secret_nor_mail_address_is_shown():
     for form in (shown.text(), shown.to_json(), str(shown), shown._repr_html_()):
         assert "eyJ" not in form
         assert "ada@example.org" not in form
+
+
+def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
+    """Neither what a provider or a file says, nor a name of one."""
+    assert "\x1b" not in report(found("provider-down", "It says \x1b[2J\u202e.", where="\x1b]0;x")).text()
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": "accounts.google.com"},
+        "Action": "\x1b[2Jsts:AssumeRole",
+    }
+    (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
+    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
+    said = examine(trust_policy=tmp_path / "trust.json").text()
+    assert "trust-no-web-identity" in said
+    assert "policy_arns: arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B" in said
+    assert all(line.isprintable() for line in said.splitlines())
 
 
 def test_a_saved_notebook_names_no_account_and_no_role():
@@ -172,6 +197,21 @@ print("<strong>Doctor, the federation profile" in after._repr_html_())
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     assert ["[[], [], []]", "True False", "True"] == answer.stdout.splitlines()[-3:], answer.stdout + answer.stderr
+
+
+def test_the_token_is_in_no_form(by_file, role):
+    """Neither of a healthy set-up nor of a refusal, whatever is printed, and not in what the checks hold."""
+    by_file()
+    token = by_file.token.read_text()
+    healthy = examine()
+    role.trusts = {}
+    refused = examine()
+    assert ["role-does-not-trust"] == [each.code for each in refused.findings]
+    for each in (healthy, refused):
+        for form in (each.text(), each.to_json(), str(each), each._repr_html_(), repr(each)):
+            assert token not in form
+            assert token.rpartition(".")[2] not in form
+    assert token not in repr(Patient(token=IdToken.parse(token)))
 
 
 def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):

@@ -116,7 +116,23 @@ GOOD = {
     ),
 }
 
+# One statement for two providers, with a condition that only the tokens of one can fulfil.
+BOTH = {"Federated": [ARN, ARN.replace(ISSUER, "b.org")]}
+GOOD["a second principal that nothing lets in"] = (policy(aud(), principal=BOTH), OURS)
+GOOD["the same, whoever is expected"] = (policy(aud(), principal=BOTH), ANY)
+
 BAD = {
+    "two providers' conditions at once": (
+        "trust-key-wrong",
+        policy({"StringEquals": {f"{ISSUER}:aud": "jupyter", "b.org:aud": "x"}}, principal=BOTH),
+        OURS,
+    ),
+    "the condition of the other provider": ("trust-key-wrong", policy(aud(name="b.org"), principal=BOTH), OURS),
+    "the key with https, if it exists": (
+        "trust-no-audience",
+        policy({"StringEqualsIfExists": {f"https://{ISSUER}:aud": "jupyter"}}),
+        OURS,
+    ),
     "no condition": ("trust-no-audience", policy(), OURS),
     "only a subject": ("trust-no-audience", policy({"StringEquals": {f"{ISSUER}:sub": "a"}}), OURS),
     "everything but": ("trust-no-audience", policy(aud("other", "StringNotEquals")), OURS),

@@ -19,6 +19,7 @@ from faults.children import fork
 from jupyter_federation.delivery.container_protocol import URI
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork"),
     pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning"),
 ]
@@ -93,7 +94,6 @@ def test_a_child_s_tools_use_the_parent_s_endpoint_and_its_clear_is_its_own(fede
     assert first == Client.of_the_environment().ask().content["AccessKeyId"] != second
 
 
-@pytest.mark.slow
 def test_children_forked_in_the_midst_of_requests(client):
     """Every request is answered and ends, although children that live on hold copies of its connection."""
     over, answers = threading.Event(), []

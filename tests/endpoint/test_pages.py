@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from browser.conftest import CHROMIUM, FLAGS
+from chromium import launched
 from container_client import KEYS
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -103,16 +103,9 @@ def site():
 @pytest.fixture(scope="module")
 def rebinding_chromium():
     """A browser for which a name of the page's owner leads here, without its own guard over this machine's ports."""
-    from playwright.sync_api import sync_playwright
-
-    assert CHROMIUM, "there is no Chromium: `make browser` installs it, or says how"
-    flags = [each for each in FLAGS if "host-resolver" not in each]
-    rule = f"--host-resolver-rules=MAP {REBOUND} 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost"
     unguarded = "--disable-features=LocalNetworkAccessChecks,BlockInsecurePrivateNetworkRequests"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=[*flags, rule, unguarded])
+    with launched(REBOUND, flags=(unguarded,)) as browser:
         yield browser
-        browser.close()
 
 
 def nothing_of(got):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import requests
+from certified_provider import through_the_forms
 from hubs import trust
 
 from jupyter_federation.demo.aws import Role
@@ -49,7 +50,7 @@ def provider(provider_of):
 def hub(hub_of, provider, hub_aws):
     """With a profile that signs in at the provider."""
     hub = hub_of(provider, extra=DUMMY, environment=hub_aws.environment)
-    role = trust(hub_aws, provider, Role(name="Researcher"), client_id="notebook")
+    role = trust(hub_aws, provider, Role(name="Researcher"))
     profile = {
         "source": "oidc",
         "issuer": provider.issuer,
@@ -88,16 +89,7 @@ class Browser(requests.Session):
 
     def sign_in(self, address):
         """At the provider; the page at which it ends."""
-        page = self.get(address, timeout=20)
-        for _ in range(8):
-            if page.url.startswith(self.hub.url):
-                return page
-            fields = dict(re.findall(r'type="hidden" name="(\w+)" value="([^"]*)"', page.text))
-            if 'name="login"' in page.text:
-                fields |= {"login": self.user, "password": "any"}
-            action = unescape(re.search(r'<form[^>]+action="([^"]+)"', page.text)[1])
-            page = self.post(urllib.parse.urljoin(page.url, action), data=fields, timeout=20)
-        raise AssertionError("the sign-in has no end")
+        return through_the_forms(self, address, self.user, back=self.hub.url)
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,7 @@ from oauthenticator.google import GoogleOAuthenticator
 from tornado.httpclient import HTTPClientError
 from traitlets.config import Config
 
+from jupyter_federation import hub
 from jupyter_federation.hub import CALLBACK, NOTE, SCOPE, SEALED, configure, route_sign_ins
 from jupyter_federation.redaction import Secret
 from jupyter_federation.server import extension as server
@@ -92,12 +93,14 @@ def test_scopes_that_the_spawner_asks_for():
     c.Spawner.server_token_scopes = ["users:activity!user"]
     c.KubeSpawner.server_token_scopes = lambda spawner: ["read:users!user"] if spawner else []
     c.DockerSpawner.server_token_scopes = []
+    c.LocalProcessSpawner.server_token_scopes.append("users:activity!user")
     for _ in range(2):
         configure(c)
     assert ["users:activity!user", SCOPE] == c.Spawner.server_token_scopes
     assert ["read:users!user", SCOPE] == asyncio.run(c.KubeSpawner.server_token_scopes("spawner"))
     assert [] == asyncio.run(c.KubeSpawner.server_token_scopes(None))
     assert [] == c.DockerSpawner.server_token_scopes
+    assert ["users:activity!user", SCOPE] == c.LocalProcessSpawner.server_token_scopes
 
 
 def test_configured_twice_is_configured_once():
@@ -114,15 +117,30 @@ def test_configured_twice_is_configured_once():
     assert c.Authenticator.enable_auth_state
 
 
+def test_of_several_refresh_ages_the_last_counts():
+    """Always the same one: in the order in which the configuration names the classes."""
+    for names in (["Google", "Generic", "Auth0"], ["Auth0", "Google", "Generic"], ["Generic", "Auth0", "Google"]):
+        c = Config()
+        for age, name in enumerate(names, 100):
+            c[f"{name}OAuthenticator"].auth_refresh_age = age
+        configure(c)
+        assert 102 == c.OAuthenticator.refresh_user_hook.check_seconds
+
+
 # The hook
 
 
-def id_token(number, *, age=0, life=3600):
+def id_token(number, *, age=0, life=3600, **others):
     now = int(time.time())
     claims = {"iss": "https://login.example.org", "sub": "ada", "email": "ada@example.org", "aud": "hub", "n": number}
-    claims |= {"iat": now - age, "exp": now - age + life, "name": "ada"}
-    parts = ({"alg": "none", "typ": "JWT"}, claims)
-    return ".".join([*(base64.urlsafe_b64encode(json.dumps(p).encode()).decode().rstrip("=") for p in parts), ""])
+    claims |= {"iat": now - age, "exp": now - age + life, "name": "ada"} | others
+    return jwt(json.dumps({name: value for name, value in claims.items() if value is not None}).encode())
+
+
+def jwt(payload):
+    """With this payload, whatever it is."""
+    parts = (b'{"alg": "none", "typ": "JWT"}', payload)
+    return ".".join([*(base64.urlsafe_b64encode(part).decode().rstrip("=") for part in parts), ""])
 
 
 class Provider:
@@ -133,6 +151,7 @@ class Provider:
         self.lookups = 0
         self.token_error = self.userinfo_error = None
         self.gives_id_token = True
+        self.also = {}  # in each answer; or what it answers in place of one
         self.valid = "refresh-0"
 
     async def fetch(self, request, **_):
@@ -140,12 +159,15 @@ class Provider:
         if request.method == "POST":
             (token,) = parse_qs(request.body.decode())["refresh_token"]
             self.spent.append(token)
+            if self.token_error is not None and self.token_error[0] == 200:
+                return SimpleNamespace(body=json.dumps(self.token_error[1]).encode())
             if self.token_error is not None or token != self.valid:
                 raise refusal(*(self.token_error or (400, {"error": "invalid_grant"})))
             self.valid = f"refresh-{len(self.spent)}"
             answer = {"access_token": "access", "token_type": "Bearer", "refresh_token": self.valid}
             if self.gives_id_token:
                 answer["id_token"] = id_token(len(self.spent))
+            answer = answer | self.also if isinstance(self.also, dict) else self.also
         else:
             self.lookups += 1
             if self.userinfo_error is not None:
@@ -200,7 +222,9 @@ def crypt_key():
 def login():
     """``login(kind, age=...)``: an authenticator of this kind, its provider, and ada, whose ID token is so old."""
 
-    def make(kind="Generic, Okta, Keycloak", *, age=2000, refresh_token="refresh-0", hook=None, **options):
+    def make(
+        kind="Generic, Okta, Keycloak", *, age=2000, refresh_token="refresh-0", hook=None, refresh_age=None, **options
+    ):
         cls, settings = KINDS[kind]
         c = Config()
         urls = {name: f"https://login.example.org/{name}" for name in ("authorize_url", "token_url", "userdata_url")}
@@ -208,6 +232,8 @@ def login():
         c[cls.__name__].update(settings)
         if hook is not None:
             c[cls.__name__].refresh_user_hook = hook
+        if refresh_age is not None:
+            c.Authenticator.auth_refresh_age = refresh_age
         configure(c, **options)
         authenticator = cls(config=c)
         authenticator.http_client = provider = Provider()
@@ -242,7 +268,8 @@ def test_six_requests_renew_once(login, kind):
     assert 1 == number(user)
     assert [True] * 5 == sorted(answers, key=lambda answer: answer is True)[1:]
     ((model,),) = [[answer for answer in answers if answer is not True]]
-    assert model["auth_state"] == user.auth_state
+    assert {"name", "admin"} <= set(model)
+    assert "auth_state" not in model  # JupyterHub takes what has been saved
     assert "refresh-" not in json.dumps(user.auth_state)
     assert "refresh-1" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
 
@@ -267,19 +294,193 @@ def test_the_refresh_token_can_be_left_in_the_auth_state(login):
     assert provider.valid == user.auth_state["refresh_token"]
 
 
+@pytest.fixture
+def clock(monkeypatch):
+    """``clock(seconds)`` passes, for the pauses between requests."""
+    passed = [0.0]
+    elapsed = time.monotonic
+    monkeypatch.setattr(hub, "time", SimpleNamespace(time=time.time, monotonic=lambda: elapsed() + passed[0]))
+
+    def wait(seconds):
+        passed[0] += seconds
+
+    return wait
+
+
+PASSES = {"error": "temporarily_unavailable", "error_description": "overloaded"}
+UNKNOWN = {"error": "invalid_client", "error_description": "The secret is another"}
+
+
 @pytest.mark.parametrize(
-    "error", [(503, {}), (500, {"error": "invalid_grant?"}), (429, {}), (401, {"error": "invalid_client"}), (599, None)]
+    ("error", "problem"),
+    [
+        ((503, {}), "provider-unreachable"),
+        ((500, {"error": "invalid_grant?"}), "provider-unreachable"),
+        ((429, {}), "provider-unreachable"),
+        ((599, None), "provider-unreachable"),
+        ((400, PASSES), "provider-unreachable"),
+        ((200, PASSES), "provider-unreachable"),
+        ((401, UNKNOWN), "not-renewed"),
+        ((200, UNKNOWN), "not-renewed"),
+        ((403, ["blocked"]), "not-renewed"),
+    ],
 )
-def test_an_outage_ends_no_login(login, error):
-    """The old token stays, the kernels are told why, and the next request tries again; what comes then is taken."""
+def test_an_outage_ends_no_login(login, clock, error, problem):
+    """The old token stays, the kernels are told why, and soon it is tried again; what comes then is taken.
+
+    An OAuth error with a description in a 200, of which OAuthenticator makes a 403, is what it says."""
     authenticator, provider, user = login()
     provider.token_error = error
     assert [True] == refresh(authenticator, user)
-    assert (0, "provider-unreachable") == (number(user), user.auth_state[NOTE]["problem"])
+    assert (0, problem) == (number(user), user.auth_state[NOTE]["problem"])
     provider.token_error = None
+    assert ([True], 1) == (refresh(authenticator, user), len(provider.spent))
+    clock(5)
     refresh(authenticator, user)
     assert 2 == number(user)
     assert "problem" not in user.auth_state[NOTE]
+
+
+OTHERS = {
+    "somebody else's": {"sub": "grace"},
+    "another provider's": {"iss": "https://other.example.org"},
+    "another client's": {"aud": "wiki"},
+    "without a life": {"exp": None},
+    "with a life of 400 digits": {"exp": 10**400},
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_another_id_token_is_not_taken(login, clock, name):
+    """OpenID Connect Core 1.0, 12.2: nothing of such an answer is kept, the kernels are told, and it is tried again."""
+    authenticator, provider, user = login()
+    provider.also = {"id_token": id_token(9, **OTHERS[name]), "access_token": "somebody's"}
+    before = user.auth_state["access_token"]
+    assert [True] == refresh(authenticator, user)
+    assert (0, "other-id-token") == (number(user), user.auth_state[NOTE]["problem"])
+    assert (before, "refresh-0") == (
+        user.auth_state["access_token"],
+        asyncio.run(opened(user.auth_state[NOTE][SEALED])),
+    )
+    assert 0 == provider.lookups
+    provider.also, provider.valid = {"id_token": id_token(1, aud=["wiki", "hub"])}, "refresh-0"
+    clock(5)
+    refresh(authenticator, user)
+    assert (1, False) == (number(user), "problem" in user.auth_state[NOTE])
+
+
+NONSENSE = {
+    "a list": ["access_token"],
+    "no access token": {"access_token": None},
+    "an ID token that is an object": {"id_token": {"a": 1}},
+    "an ID token that is a list": {"id_token": ["x"]},
+    "an ID token of 5 MB": {"id_token": "x" * 5_000_000},
+    "a refresh token that is a number": {"refresh_token": 7},
+    "a refresh token that is an object": {"refresh_token": {"a": 1}},
+    "5 MB of something else": {"more": "x" * 5_000_000},
+    "an error that is no text": {"error": ["invalid_grant"]},
+}
+
+
+@pytest.mark.parametrize("name", NONSENSE)
+def test_nonsense_is_not_saved(login, name):
+    """And nobody is locked out of the hub by it."""
+    authenticator, provider, user = login()
+    provider.also = NONSENSE[name]
+    assert [True] * 2 == [*refresh(authenticator, user), *refresh(authenticator, user)]
+    assert (0, "not-renewed") == (number(user), user.auth_state[NOTE]["problem"])
+    assert "refresh-0" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
+    assert len(json.dumps(user.auth_state)) < 5_000
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [b'{"iat": 1, "exp": 1%s}' % (b"0" * 400), b"[" * 100_000, b"[]", b"\xff"],
+    ids=["400 digits", "deep", "list", "bytes"],
+)
+def test_a_login_with_a_nonsensical_id_token(login, payload):
+    """It was saved at the login: the hook raises nothing, or its user would be locked out."""
+    authenticator, _, user = login()
+    user.auth_state["id_token"] = jwt(payload)
+    for _ in range(2):
+        assert False not in refresh(authenticator, user)
+
+
+@pytest.mark.parametrize("value", [{"a": 1}, ["x"], "x" * 5_000_000, 7])
+def test_nonsense_is_not_saved_at_a_login_either(login, value):
+    """In place of such a token there is none."""
+    authenticator, _, user = login()
+    response = user.auth_state["token_response"] | {"id_token": value}
+    said = asyncio.run(authenticator.modify_auth_state_hook(authenticator, {**response, "token_response": response}))
+    assert (None, None) == (said["id_token"], said["token_response"]["id_token"])
+    assert "refresh-0" == asyncio.run(opened(said[NOTE][SEALED]))
+
+
+def test_a_failure_of_our_own_locks_nobody_out(login, monkeypatch, caplog):
+    """Whatever it is: the request goes on, the kernels are told, and the log names the kind alone."""
+    authenticator, _, user = login()
+
+    def fails(*_):
+        raise ArithmeticError("with a token in it")
+
+    monkeypatch.setattr(hub, "_half_is_over", fails)
+    assert [True] == refresh(authenticator, user)
+    assert "not-renewed" == user.auth_state[NOTE]["problem"]
+    assert "ArithmeticError" in caplog.text
+    assert "a token" not in caplog.text
+
+
+def test_thirty_requests_in_an_outage_ask_the_provider_once(login, clock):
+    """And those of the next seconds do not ask it either: it may take its time to answer."""
+    authenticator, provider, user = login()
+    provider.token_error = (503, {})
+    assert [True] * 30 == refresh(authenticator, user, 30)
+    refresh(authenticator, user)
+    assert 1 == len(provider.spent)
+    clock(5)
+    refresh(authenticator, user, 30)
+    assert 2 == len(provider.spent)
+
+
+ELSEWHERE = {"access_token": "new", "refresh_token": "refresh-99", "token_type": "Bearer"}
+
+
+@pytest.mark.parametrize("during", ["a renewal", "a refused one", "an outage", "a look-up", "the hub's own hook"])
+def test_whoever_logs_in_anew_meanwhile_is_logged_in(login, during):
+    """What was begun with the login before neither replaces the newer one nor ends it."""
+    own = None
+    if during == "the hub's own hook":
+
+        async def own(_authenticator, _user, auth_state):
+            user.auth_state = newer
+            return {"name": "ada", "auth_state": auth_state}
+
+    authenticator, provider, user = login(hook=own, age=0 if during in {"a look-up", "the hub's own hook"} else 2000)
+    newer = {**ELSEWHERE, "id_token": id_token(99), "token_response": ELSEWHERE, NOTE: None}
+    if during == "a refused one":
+        provider.valid = "revoked"
+    if during == "an outage":
+        provider.token_error = (503, {})
+    fetch = provider.fetch
+
+    async def slow(request, **options):
+        try:
+            return await fetch(request, **options)
+        finally:
+            user.auth_state = newer
+
+    provider.fetch = slow
+    assert [True] == refresh(authenticator, user)
+    assert newer == user.auth_state
+
+
+def test_a_sealed_token_whose_key_is_gone(login):
+    """The administrator took the old key away: nobody is locked out, and the kernels are told."""
+    authenticator, provider, user = login()
+    refresh(authenticator, user)
+    user.auth_state |= {"id_token": id_token(1, age=2000), NOTE: {SEALED: "Z0FBQUFBQg=="}}
+    assert False not in refresh(authenticator, user)
+    assert (1, "no-refresh-token") == (len(provider.spent), user.auth_state[NOTE]["problem"])
 
 
 def test_a_dead_login_is_ended_once(login):
@@ -309,22 +510,59 @@ def test_a_renewal_without_an_id_token(login):
     assert (0, 1, "no-id-token") == (number(user), len(provider.spent), user.auth_state[NOTE]["problem"])
 
 
-def test_no_refresh_token(login):
-    """Nothing can be done, and nobody is logged out of the hub for it."""
-    authenticator, provider, user = login(refresh_token=None)
+@pytest.mark.parametrize("age", [0, 2000])
+def test_no_refresh_token(login, age):
+    """Nothing can be done, the kernels are told from the first, and nobody is logged out of the hub for it."""
+    authenticator, provider, user = login(refresh_token=None, age=age)
     assert refresh(authenticator, user) != [False]
     assert ([], "no-refresh-token") == (provider.spent, user.auth_state[NOTE]["problem"])
 
 
-def test_a_login_without_id_tokens_is_as_it_was(login):
-    """GitHub's: OAuthenticator's own refresh goes on, as often as the hub had it."""
+def test_a_login_without_id_tokens(login, clock):
+    """GitHub's: looked up as often as the hub had it, renewed when the access token has ended, and withheld too."""
     authenticator, provider, user = login()
+    provider.gives_id_token = False
     for state in (user.auth_state, user.auth_state["token_response"]):
         del state["id_token"]
     for _ in range(3):
         assert refresh(authenticator, user) != [False]
     assert ([], 1) == (provider.spent, provider.lookups)
-    assert "refresh-0" == user.auth_state["refresh_token"]
+    assert "refresh-" not in json.dumps(user.auth_state)
+    clock(300)
+    provider.userinfo_error = (401, {})
+    assert [True] == refresh(authenticator, user)
+    assert ["refresh-0"] == provider.spent
+    assert "refresh-" not in json.dumps(user.auth_state)
+    assert "problem" not in user.auth_state[NOTE]
+    clock(300)
+    provider.token_error = (200, {"error": "bad_refresh_token", "error_description": "expired"})
+    assert [False, False] == [*refresh(authenticator, user), *refresh(authenticator, user)]
+    assert ["refresh-0", "refresh-1"] == provider.spent
+
+
+@pytest.mark.parametrize("carries", [True, False])
+@pytest.mark.parametrize("age", [None, 0])
+def test_a_refresh_token_in_clear_is_withheld_at_once(login, carries, age):
+    """One that was saved before `configure` was called, with or without ID tokens, and where nothing is refreshed."""
+    authenticator, provider, user = login(age=0, refresh_age=age)
+    if not carries:
+        for state in (user.auth_state, user.auth_state["token_response"]):
+            del state["id_token"]
+    assert False not in refresh(authenticator, user)
+    assert "refresh-" not in json.dumps(user.auth_state)
+    assert "refresh-0" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
+    assert ([], 0 if age == 0 else 1) == (provider.spent, provider.lookups)
+
+
+def test_renewals_do_not_put_off_a_hub_s_own_hook(login, clock):
+    """It is asked every five minutes, however short the ID tokens live."""
+    asked = []
+    authenticator, provider, user = login(hook=lambda *_: asked.append(1))
+    for _ in range(20):
+        clock(60)
+        user.auth_state["id_token"] = id_token(0, age=2000)
+        refresh(authenticator, user)
+    assert (20, 4) == (len(provider.spent), len(asked))
 
 
 def test_a_hub_s_own_hook_has_its_say(login):
@@ -345,6 +583,14 @@ def test_a_hub_s_own_hook_has_its_say(login):
 
     authenticator, _, user = login(hook=lambda *_: False, age=0)
     assert [False, False] == [*refresh(authenticator, user), *refresh(authenticator, user)]
+
+    def refuses(*_):
+        raise PermissionError("by the hub's own rules")
+
+    authenticator, _, user = login(hook=refuses)
+    with pytest.raises(PermissionError, match="own rules"):
+        refresh(authenticator, user)
+    assert 1 == number(user)
 
 
 def test_a_slow_provider_does_not_hold_the_hub_up(login, monkeypatch):

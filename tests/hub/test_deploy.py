@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 from aws_command_line import operations_in
-from hubs import resources, trust_statement
+from hubs import resources, role_of, trust_statement
 from IPython.core.application import SYSTEM_CONFIG_DIRS
 from oauthenticator.generic import GenericOAuthenticator
 from servers import PACKAGE
@@ -51,6 +51,17 @@ def test_each_trust_policy_names_its_audience(name):
     objects, listing = role["Policies"][0]["PolicyDocument"]["Statement"]
     assert objects["Resource"].endswith(":s3:::${BucketName}/${!aws:PrincipalTag/person}/*")
     assert ["${aws:PrincipalTag/person}/*"] == listing["Condition"]["StringLike"]["s3:prefix"]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_no_tag_leads_into_another_s_prefix(name):
+    """`team/ada` would be what the person `team` owns; and no other tag comes in by the token."""
+    role = role_of(name)
+    assert role.trusts_tags({"person": "ada"})
+    assert not role.trusts_tags({})
+    assert not role.trusts_tags({"person": "team/ada"})
+    tags_of_the_pool = {"person"} == set(resources(name).get("Tags", {}).get("PrincipalTags", ()))
+    assert tags_of_the_pool or not role.trusts_tags({"person": "ada", "administrator": "yes"})
 
 
 def test_the_values_are_what_the_chart_reads(tmp_path):

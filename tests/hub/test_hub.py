@@ -12,13 +12,13 @@ from datetime import timedelta
 import boto3
 import pytest
 import requests
+from chromium import launched
 from hubs import (
     BUCKET,
     FIRST,
     REFRESH,
     SAY,
     SIGN_IN,
-    chromium,
     log_in_with_chromium,
     resources,
     role_of,
@@ -91,9 +91,9 @@ def hub(hub_of, provider, aws_of_all, kit):
 @pytest.fixture(scope="module")
 def kernels(hub):
     """Six of each person, who have logged in to the hub in a real Chromium, and nowhere else."""
-    for person in PEOPLE:
-        hub.home(person)
-        with chromium() as browser:
+    with launched() as browser:
+        for person in PEOPLE:  # each page has cookies of its own
+            hub.home(person)
             log_in_with_chromium(browser.new_page(ignore_https_errors=True), hub, person)
     with contextlib.ExitStack() as stack:
         started = {}

@@ -6,7 +6,8 @@ import re
 import urllib.parse
 
 import pytest
-from hubs import chromium, free_port, log_in_with_chromium, role_of, run, ship_profile, sign_in_with_chromium, trust
+from chromium import launched
+from hubs import free_port, log_in_with_chromium, role_of, run, ship_profile, sign_in_with_chromium, trust
 
 from jupyter_federation.demo.aws import Role
 from jupyter_federation.hub import CALLBACK
@@ -35,7 +36,7 @@ def hub(hub_of, provider_of, hub_aws, kit):
         "issuer": other.issuer,
         "client_id": "notebook",
         "ca_bundle": str(other.certificates.ca),
-        "role_arn": trust(hub_aws, other, Role(name="Notebook"), client_id="notebook").arn,
+        "role_arn": trust(hub_aws, other, Role(name="Notebook")).arn,
     }
     ship_profile(hub, trust(hub_aws, provider, role_of("sts.yaml")), notebook=profile)
     return hub
@@ -45,7 +46,7 @@ def test_both_sign_ins_on_a_named_server(hub):
     """In real Chromium, at a name of ada's own: by the hub's login, and from the notebook through the hub's address."""
     hub.home("ada")
     home = hub.url.replace("hub.test", "ada.hub.test")
-    with chromium() as browser:
+    with launched("*.test") as browser:
         page = browser.new_page(ignore_https_errors=True)
         log_in_with_chromium(page, hub, "ada")
         assert page.url.startswith(f"{home}/user/ada/")

@@ -142,6 +142,40 @@ def test_a_kernel_of_another_version_is_said_on_the_page(server, waiting, state)
     assert (409, True) == (answer.status, "The kernel that waits has a version" in answer.text)
 
 
+FAILING = """
+from jupyter_federation.mailbox import Mailbox
+from jupyter_server.auth import Authorizer
+
+class Some(Authorizer):
+    def is_authorized(self, handler, user, action, resource):
+        return "X-Guest" not in handler.request.headers
+
+def deliver(self, parameters):
+    raise ZeroDivisionError(parameters["code"])
+
+Mailbox.deliver = deliver
+c.ServerApp.authorizer_class = Some
+"""
+
+
+def test_each_failure_has_words_of_its_own(start_server, state, isolated_home):
+    """Whoever may not, what failed here, and what is no way back at all; nothing of the query in any."""
+    config = isolated_home / "jupyter_config_dir" / "jupyter_server_config.py"
+    config.parent.mkdir(exist_ok=True)
+    config.write_text(FAILING)
+    server = start_server("failing")
+    guest = server.callback(code=CODE, state=state, headers={"X-Guest": "yes"})
+    assert (403, True) == (guest.status, "You may not sign in here" in guest.text)
+    failed = server.callback(code=CODE, state=state)
+    assert (500, True) == (failed.status, "The sign-in did not reach the notebook" in failed.text)
+    posted = server.callback("POST", code=CODE, state=state)
+    assert (True, True) == (posted.status in {403, 405}, "This is not the way back" in posted.text)
+    assert CODE not in guest.text + failed.text + posted.text
+    server.stop()
+    assert "failed with ZeroDivisionError" in server.said()
+    assert CODE not in server.said()
+
+
 def test_the_log_holds_neither_code_nor_state(start_server, state):
     """DEBUG, with and without login, refused and failing; the control finds a parameter that is not masked."""
     server = start_server("logged")

@@ -12,7 +12,6 @@ from openid_clients import TENANT
 from people import Person, behind
 
 import jupyter_federation as jf
-from jupyter_federation.demo.aws import OpenIdProvider
 from jupyter_federation.errors import LoginFailedError, LoginRequiredError, SourceUnavailableError
 from jupyter_federation.openid.client import RefusedError
 from jupyter_federation.openid.provider import Provider, ProviderSettings
@@ -52,7 +51,7 @@ def provider(_certified):
 def aws(_aws, provider):
     """The strict AWS, which has registered ``provider``."""
     _aws.reset()
-    _aws.add(OpenIdProvider(issuer=provider.issuer, client_ids=("notebook",), keys=provider.keys))
+    _aws.add(provider.registration)
     return _aws
 
 

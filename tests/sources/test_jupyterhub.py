@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import copy
 import json
 import pickle
+import socket
 import ssl
+import threading
+import time
 from datetime import datetime, timedelta, timezone
+from types import SimpleNamespace
 
 import pytest
 
@@ -183,6 +188,18 @@ CASES = {
         {"auth_state": NO_PROBLEM | {NOTE: {"problem": "provider-unreachable"}}},
         200,
     ),
+    "hub refused": (
+        SourceUnavailableError,
+        "hub could not renew your login at https://login.example.org; your token ended at 11:59:00 UTC",
+        {"auth_state": NO_PROBLEM | {NOTE: {"problem": "not-renewed"}}},
+        200,
+    ),
+    "somebody else's": (
+        SourceUnavailableError,
+        "renewed your login with an ID token that is not yours",
+        {"auth_state": NO_PROBLEM | {NOTE: {"problem": "other-id-token"}}},
+        200,
+    ),
     "no refresh token": (
         LoginRequiredError,
         "nothing to renew it with",
@@ -211,7 +228,6 @@ CASES = {
     "a stranger": (LoginRequiredError, "no user of your name", {"status": 404, "message": "Not Found"}, 404),
     "restarting": (SourceUnavailableError, "HTTP 503", b"<html>", 503),
     "no hub": (SourceUnavailableError, "is no hub", b"<html>", 200),
-    "a list": (SourceUnavailableError, "HTTP 200", [], 200),
     "no token": (InvalidTokenError, "hub's `id_token`: ", {"auth_state": {"id_token": "Bearer x"}}, 200),
     "another clock": (
         InvalidTokenError,
@@ -220,7 +236,7 @@ CASES = {
         200,
     ),
 }
-FOR_ADMINISTRATORS = set(CASES) - {"login ended", "a stranger", "restarting", "no hub", "a list", "no token"}
+FOR_ADMINISTRATORS = set(CASES) - {"login ended", "a stranger", "restarting", "no hub", "no token"}
 FOR_ADMINISTRATORS -= {"another clock"}
 
 
@@ -271,6 +287,103 @@ def test_a_hub_that_is_gone(hub, source):
     assert caught.value.__cause__ is None
 
 
+NO_HUB = {
+    "a list": b"[]",
+    "without an end to its depth": b"[" * 100_000,
+    "of 5 MB": b'{"name": "' + b"x" * 5_000_000 + b'"}',
+    "of bytes": b"\xff\xfe\x00",
+}
+
+
+@pytest.mark.parametrize("name", NO_HUB)
+def test_an_answer_that_no_hub_gives(hub, source, name):
+    """It is read to a measure, and an outage."""
+    hub.user = NO_HUB[name]
+    with pytest.raises(SourceUnavailableError, match="is no hub") as caught:
+        source.login(Prompt())
+    assert caught.value.__context__ is None
+
+
+def test_an_answer_that_drips(environment, monkeypatch):
+    """A byte every now and then is no end: the request as a whole has one."""
+    monkeypatch.setattr("jupyter_federation.openid.connection._DEADLINE", 0.5)
+    stopped = threading.Event()
+
+    def drip(listener):
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+            while not stopped.wait(0.05):
+                connection.sendall(b" ")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=drip, args=[listener], daemon=True).start()
+        environment |= {"JUPYTERHUB_API_URL": f"http://127.0.0.1:{listener.getsockname()[1]}/hub/api"}
+        began = time.monotonic()
+        with pytest.raises(LoginRequiredError, match="does not answer in time"):
+            JupyterHubSource(environment=environment).token()
+        stopped.set()
+    assert time.monotonic() - began < 3
+
+
+ADDRESSES = (
+    "http://grace:hunter2@127.0.0.1:1/hub/api",
+    "file:///etc/passwd",
+    "http://[::1",
+    "http:///hub/api",
+    "http://127.0.0.1:1/hub/api?",
+    "http://127.0.0.1:1/hub/api#",
+)
+
+
+@pytest.mark.parametrize("address", ADDRESSES)
+def test_an_address_that_is_none(environment, address):
+    """A password in it would be shown, and sent in the token's place."""
+    source = JupyterHubSource(environment=environment | {"JUPYTERHUB_API_URL": address})
+    with pytest.raises(ConfigurationError, match="JUPYTERHUB_API_URL is not the plain address") as caught:
+        source.token()
+    assert "hunter2" not in caught.value.diagnostics() + str(vars(caught.value))
+
+
+@pytest.mark.parametrize("user", [".", ".."])
+def test_a_name_that_leads_elsewhere(hub, environment, user):
+    """requests takes such a part of a path away, with the one before it."""
+    with pytest.raises(ConfigurationError, match="JUPYTERHUB_USER is nobody's name"):
+        JupyterHubSource(environment=environment | {"JUPYTERHUB_USER": user}).token()
+    assert [] == hub.calls
+
+
+@pytest.mark.parametrize("other", [{"sub": "grace"}, {"iss": "https://other.example.org"}])
+def test_somebody_else_s_token_is_not_taken(hub, source, other):
+    """A live session does not change hands: by clear, and a sign-in, alone."""
+    hub.keeps(id_token=id_token())
+    token = source.token()
+    hub.keeps(id_token=id_token(**other))
+    for ask in (source.token, lambda: source.login(Prompt())):
+        with pytest.raises(InvalidTokenError, match="somebody else's token than before") as caught:
+            ask()
+    assert "%federate clear" in caught.value.fix
+    hub.keeps(id_token=id_token(email="ada@example.org"))
+    assert token.subject == source.token().subject
+    source.forget()
+    hub.keeps(id_token=id_token(**other))
+    assert other.items() <= source.token().claims.items()
+
+
+@pytest.mark.parametrize("problem", ["no-refresh-token", "no-id-token"])
+def test_a_login_that_nothing_renews(hub, source, problem):
+    """It is said from the first, with what to do; the hub is asked on, for the person may have logged in again."""
+    hub.keeps(id_token=id_token(), **{NOTE: {"problem": problem}})
+    token = source.token()
+    assert not source.renewable
+    assert source.renew_at < token.expires_at
+    (remark,) = source.remarks
+    assert "log in to the hub again" in remark
+    hub.keeps(id_token=id_token(), **{NOTE: None})
+    source.token()
+    assert (True, ()) == (source.renewable, source.remarks)
+
+
 def test_a_hub_that_does_not_answer_takes_less_than_an_attempt(hub, source, monkeypatch):
     """A renewal has ten seconds; what hangs is given up before."""
     monkeypatch.setattr("jupyter_federation.sources.jupyterhub._TIMEOUT", (0.2, 0.2))
@@ -299,6 +412,23 @@ def test_a_sign_in_does_not_wait_for_ever(hub, source, clock):
     with pytest.raises(SourceUnavailableError, match="HTTP 503"):
         source.login(Prompt())
     assert timedelta(seconds=60) == clock.time - NOW
+
+
+def test_a_sign_in_at_a_hub_that_hangs_takes_a_minute(environment, hub, clock, monkeypatch):
+    """The time for which each question hangs counts too."""
+    hub.status, waits = 503, []
+    source = JupyterHubSource(environment=environment, now=clock.now, sleep=clock.sleep)
+    ask = source._ask
+
+    def hanging():
+        clock.time += timedelta(seconds=8)
+        return ask()
+
+    monkeypatch.setattr(source, "_ask", hanging)
+    with pytest.raises(SourceUnavailableError, match="HTTP 503"):
+        source.login(SimpleNamespace(waiting=lambda _, seconds: waits.append(seconds)))
+    assert timedelta(seconds=60) <= clock.time - NOW <= timedelta(seconds=75)
+    assert sorted(waits) == waits
 
 
 def test_a_renewal_does_not_wait(hub, source, clock):

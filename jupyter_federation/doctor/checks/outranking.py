@@ -30,10 +30,10 @@ def outranked(patient: Patient) -> Iterator[Finding | Asks]:
     yield from _profile(environment)
     wanted = None if patient.profile is None else patient.profile.region
     named = {environment[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if environment.get(name)}
-    if wanted is not None and named - {wanted}:
+    if wanted is not None and (others := sorted(named - {wanted})):
         yield found(
             "region-differs",
-            f"The federation profile works in {wanted}, and the environment names {' and '.join(sorted(named))} "
+            f"The federation profile works in {wanted}, and the environment names {' and '.join(others)} "
             "(AWS_REGION, AWS_DEFAULT_REGION): that is where clients without a region of their own go.",
             where="the kernel's environment",
         )

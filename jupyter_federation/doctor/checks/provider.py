@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import html
 import re
 import socket
@@ -20,16 +21,24 @@ from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.client import RefusedError, shown
 from jupyter_federation.openid.connection import Connection
-from jupyter_federation.profile import SIGN_INS
+from jupyter_federation.profile import SIGN_INS, Profile
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.browser import browser_is_here
 
 _USUAL_PORT = 8400  # docs/identity-providers.md's, where the profile names none: any free one is taken then
 _LONGEST = 200_000  # characters of a page that are looked at
-# What providers write on the page that they show in place of a redirect, or into the address of one of their own.
-_ABOUT_THE_REDIRECT = re.compile(r"(?i)redirect[ _]?(uri|url|mismatch)|callback[ _](url|uri)|reply (url|address)")
+# What providers write on the page that they show in a redirect's place, or into the address of one of their own:
+# "Invalid parameter: redirect_uri", "Callback URL mismatch", "Unregistered redirect_uri", "redirect_uri did not match".
+_MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>")
+_REDIRECT = r"(?:redirect|callback|reply)[ _]?(?:ur[il]s?|address(?:es)?)"
+_BAD = r"(?:invalid|unknown|unregistered|illegal|mismatch\w*|not|must|wrong)"
+_ABOUT_THE_REDIRECT = re.compile(
+    rf"(?i)\bredirect(?:_uri)?_mismatch|invalid_redirect|\b{_BAD}\W{{1,3}}(?:\w+\W{{1,3}}){{0,4}}{_REDIRECT}"
+    rf"|{_REDIRECT}\W{{1,4}}(?:\w+\W{{1,3}}){{0,5}}{_BAD}\b"
+)
 _ABOUT_THE_CLIENT = re.compile(
-    r"(?i)invalid[_ ]client|client[ _]?(id)?[ _](is )?(invalid|unknown|not[ _]found)|unknown client"
+    r"(?i)invalid_client|unauthorized_client|\b(?:invalid|unknown)[ _]client(?:[ _]id)?\b|\bclient(?:[ _]id)?\W{1,3}"
+    r"(?:\w+\W{1,3}){0,2}(?:invalid|unknown|not found)\b"
 )
 
 
@@ -42,31 +51,28 @@ def known(patient: Patient) -> Iterator[Finding | Asks]:
     yield Asks(client.issuer)
     try:
         client.endpoints()
-        redirect_uris = _redirect_uris(client, profile.redirect_port or ())
-        for each in redirect_uris:
+        uses, others = _redirect_uris(client, profile)
+        for each in (*uses, *others):
             patient.tell("redirect URI to register", each)
-        accepted = True
-        for number, redirect_uri in enumerate(redirect_uris):
-            yield Asks(client.issuer)
+        for redirect_uri in uses:
             wrong = _authorization(patient, client, redirect_uri)
             if wrong is not None:
                 yield wrong
-                accepted = False
-            if number == 0 and not accepted:
                 return
-        yield Asks(client.issuer)
-        yield from _token_endpoint(client, authorized=accepted)
+        yield from _token_endpoint(client, authorized=bool(uses))
     except FederationError as error:
         yield _reason(error, client)
 
 
-def _redirect_uris(client: Any, ports: tuple[int, ...]) -> list[str]:
-    """Those that a sign-in would use here, the likeliest first."""
-    loopback = [client.begin().loopback(port) for port in ports or (_USUAL_PORT,)]
+def _redirect_uris(client: Any, profile: Profile) -> tuple[list[str], list[str]]:
+    """Those that a sign-in from here uses, and those that it would fall back on."""
+    if profile.use_device_code or profile.token_prompt:
+        return [], []
+    loopback = [client.begin().loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
     callback = Mailbox.default().redirect_uri()
     if callback is None:
-        return loopback
-    return [*loopback, callback] if browser_is_here() else [callback, *loopback]
+        return loopback, []
+    return (loopback, [callback]) if browser_is_here() else ([callback], loopback)
 
 
 def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding | None:
@@ -92,12 +98,12 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
     patient.hear_date(client.issuer, date)
     if location.startswith(redirect_uri):
         return _sent_back(dict(parse_qsl(urlsplit(location).query)), client)
-    said = f"{html.unescape(page)} {location} {_google_s_reason(location)}"
+    said = _error_in(location) if location else html.unescape(_MARKUP.sub(" ", page))
     problem = explained("invalid_request", said)
     if problem.finding is not None:
         return _refused(problem, client, redirect_uri)
-    if status < 400 and not location:  # noqa: PLR2004 - HTTP's
-        return None  # a page to sign in on: it did not heed prompt=none, and had nothing against the request
+    if status < 400 and not said.strip():  # noqa: PLR2004 - HTTP's
+        return None  # it did not heed prompt=none, and had nothing against the request
     if _ABOUT_THE_REDIRECT.search(said) and not _ABOUT_THE_CLIENT.search(said):
         return found(
             "redirect-uri-not-registered",
@@ -146,7 +152,7 @@ def _token_endpoint(client: Any, *, authorized: bool) -> Iterator[Finding]:
     except RefusedError as error:
         if error.finding not in (None, "sign-in-ended"):
             yield _refused(error, client, "")
-        elif error.code in {"invalid_client", "unauthorized_client"}:
+        elif error.code == "invalid_client" or "client_secret" in error.description:  # unauthorized_client: no renewal
             secret = client.settings.client_secret is not None
             why = "does not take its secret" if secret else "wants a secret of it, and none is set"
             code = "client-secret" if authorized else "client-unknown"
@@ -186,10 +192,11 @@ def _reason(error: FederationError, client: Any) -> Finding:
     return of_error(error, "provider-down", where=client.issuer, client_id=client.client_id)
 
 
-def _google_s_reason(location: str) -> str:
-    """What Google's own error page is about: its address holds it in base64."""
-    said = dict(parse_qsl(urlsplit(location).query)).get("authError", "")
-    try:
-        return base64.urlsafe_b64decode(said + "=" * (-len(said) % 4)).decode("utf-8", "replace")
-    except (binascii.Error, ValueError):
-        return ""
+def _error_in(location: str) -> str:
+    """What the address of a provider's own error page says; Google's holds it in base64.  Not so of a login page's."""
+    query = dict(parse_qsl(urlsplit(location).query))
+    said = [query.get(name, "") for name in ("error", "error_description", "error_subtype")]
+    google = query.get("authError", "")
+    with contextlib.suppress(binascii.Error, ValueError):
+        said.append(base64.urlsafe_b64decode(google + "=" * (-len(google) % 4)).decode("utf-8", "replace"))
+    return " ".join(said)

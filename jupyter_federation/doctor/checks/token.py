@@ -11,12 +11,14 @@ from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.doctor.checks.aws import AWS
 from jupyter_federation.doctor.finding import Finding, found, of_error
 from jupyter_federation.doctor.patient import Asks, Patient
-from jupyter_federation.errors import ExchangeError, FederationError
+from jupyter_federation.errors import ExchangeError, FederationError, InvalidTokenError
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.providers import about_token, logins_key
 from jupyter_federation.profile import SIGN_INS
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
+
+_OF_AN_UNKNOWN_ISSUER = ("provider-not-registered", "pool-lacks-provider", "provider-unknown")
 
 
 def brought(patient: Patient) -> Iterator[Finding | Asks]:
@@ -39,12 +41,15 @@ def brought(patient: Patient) -> Iterator[Finding | Asks]:
     if profile.source in (*SIGN_INS, "prompt"):
         patient.tell("token", "none: nobody is signed in here, and the doctor signs nobody in")
         return
+    if profile.source == "var" and patient.notebook is None:
+        patient.tell("token", "in a variable of the notebook, where %federate doctor sees it")
+        return
     yield Asks(f"the token's source ({profile.source})")
     try:
-        patient.token = source_of(profile, patient.notebook, patient.policy).token()
+        patient.token = source_of(profile, patient.notebook or {}, patient.policy).token()
     except FederationError as error:
-        malformed = type(error).__name__ == "InvalidTokenError"
-        yield of_error(error, "token-malformed" if malformed else "token-missing", where=f"`source` {profile.source}")
+        fallback = "token-malformed" if isinstance(error, InvalidTokenError) else "token-missing"
+        yield of_error(error, fallback, where=f"`source` {profile.source}")
 
 
 def claims(patient: Patient) -> Iterator[Finding | Asks]:
@@ -80,6 +85,13 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
         refused = isinstance(error, ExchangeError)
         if refused:
             patient.hear_date(where, error.facts.get("aws_date"))
+        if token.claims.get("ver") == "1.0" and error.facts.get("finding") in _OF_AN_UNKNOWN_ISSUER:
+            yield found(
+                "entra-v1-token",
+                f"The token is one of Entra's v1.0 tokens (its issuer is {token.issuer}), and AWS does not know that "
+                "issuer: it probably has the v2.0 one. Have the application make v2.0 tokens.",
+                **known,
+            )
         host = urlsplit(str(error.facts.get("endpoint") or "")).netloc
         yield of_error(error, "aws-refuses", where=host or (where if refused else ""), **known)
         return

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -216,27 +216,29 @@ def _statement(statement: Mapping[str, Any], name: str, expected: Expected, wher
             **known,
         )
     conditions = list(_conditions(statement))
-    own = {_name(each) or "" for each in _federated(statement)}
-    foreign = _foreign_keys(conditions, own)
-    if foreign:
+    holding = [each for each in conditions if each.holds]
+    foreign = _foreign_keys(holding, name)
+    if foreign:  # none of this provider's tokens is let in, so nothing below could be a hole
+        others = {_name(each) for each in _federated(statement)} - {name, None}
+        if not ours or (expected.provider is None and any(not _foreign_keys(holding, str(each)) for each in others)):
+            return  # the statement is for another of its principals
         yield found(
             "trust-key-wrong",
             f"The condition on {foreign[0]!r} can never hold: for the Principal {name} its keys begin with {name}, "
             "without https://, to the last slash.",
             **known,
         )
+        return
     keys = [f"{name}:{each}".lower() for each in _AUDIENCE_KEYS.get(name, ("aud",))]
-    if not any(key.endswith((":aud", ":app_id")) for key in foreign):
-        yield from _audience([each for each in conditions if each.key in keys], audience, known)
+    yield from _audience([each for each in conditions if each.key in keys], audience, known)
     if name == COGNITO:
         yield from _amr([each for each in conditions if each.key == f"{COGNITO}:amr"], expected, known)
-    elif not any(key.endswith(":sub") for key in foreign):
-        shared = name in _FOR_EVERYBODY or any(
-            _EVERYBODY_S_AUDIENCE in each.values for each in conditions if each.key in keys
-        )
-        yield from _subject(
-            [each for each in conditions if each.key == f"{name}:sub".lower()], known, has_to_be_named=shared
-        )
+        return
+    shared = name in _FOR_EVERYBODY or any(
+        _EVERYBODY_S_AUDIENCE in each.values for each in conditions if each.key in keys
+    )
+    subject = [each for each in conditions if each.key == f"{name}:sub".lower()]
+    yield from _subject(subject, known, has_to_be_named=shared)
 
 
 def _audience(conditions: list[_Condition], expected: str | None, known: Mapping[str, Any]) -> Iterator[Finding]:
@@ -348,11 +350,14 @@ def _literal_wildcards(conditions: list[_Condition], known: Mapping[str, Any]) -
             )
 
 
-def _foreign_keys(conditions: list[_Condition], principals: Iterable[str]) -> list[str]:
-    """Keys about a token's claims that belong to none of ``principals``."""
-    own = {each.lower() for each in principals}
+def _foreign_keys(conditions: list[_Condition], principal: str) -> list[str]:
+    """Keys about a token's claims that are not those of ``principal``'s tokens."""
     split = [(each.key, *each.key.rpartition(":")[::2]) for each in conditions]
-    return [key for key, name, claim in split if claim in _ABOUT_A_TOKEN and name not in own and "." in name]
+    return [
+        key
+        for key, name, claim in split
+        if claim in _ABOUT_A_TOKEN and name != principal.lower() and ("." in name or "/" in name)
+    ]
 
 
 def _conditions(statement: Mapping[str, Any]) -> Iterator[_Condition]:
