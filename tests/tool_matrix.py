@@ -188,7 +188,10 @@ class Kernel:
 
     def stop(self):
         self._process.stdin.close()
-        self._process.wait(20)
+        try:
+            self._process.wait(20)
+        finally:
+            self._process.kill()
         self._process.stdout.close()
         self._errors.close()
 
@@ -459,8 +462,17 @@ def everything(world):
         **{f"{name}, mended": lambda name=name: mended(world, name) for name in MENDED},
     }
     with ThreadPoolExecutor(3) as pool:
-        running = {name: pool.submit(scenario) for name, scenario in scenarios.items()}
-        return {name: each.result() for name, each in running.items()}
+        return Measured({name: pool.submit(scenario) for name, scenario in scenarios.items()})
+
+
+class Measured:
+    """What each scenario gave by its name; or what it raised, to whoever wants to know."""
+
+    def __init__(self, ended):
+        self._ended = ended
+
+    def __getitem__(self, name):
+        return self._ended[name].result()
 
 
 # The table of the documentation.

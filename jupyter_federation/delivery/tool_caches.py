@@ -45,8 +45,8 @@ def look_again() -> None:
     if "s3fs" in sys.modules:
         with contextlib.suppress(Exception):  # a version whose insides differ
             for each in _instances_of(sys.modules["s3fs"].S3FileSystem):
-                if each._s3 is not None and each.session._credentials is None:  # noqa: SLF001 - s3fs has no other way
-                    each._s3 = None  # noqa: SLF001
+                if getattr(each.session, "_credentials", each) is None:
+                    each._s3 = None  # noqa: SLF001 - s3fs has no other way
 
 
 def that_keep_copies() -> tuple[str, ...]:
@@ -56,7 +56,7 @@ def that_keep_copies() -> tuple[str, ...]:
 
 def _expire(_aiobotocore: Any) -> None:
     for each in _instances_of(RefreshableCredentials):
-        if each.method == _CONTAINER:
+        if getattr(each, "method", None) == _CONTAINER:
             each._expiry_time = datetime.fromtimestamp(0, timezone.utc)  # noqa: SLF001 - botocore has no other way
 
 

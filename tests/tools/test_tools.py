@@ -30,11 +30,8 @@ def of(scenario, phase, tool, who):
 
 def test_it_works_after_the_sign_in(measured, tool):
     """Without another line, or with those that the documentation names; AWS's strict account says as whom."""
-    run = running(tool, measured)
-    expected, actual = of(run, "first", tool, "ada")
+    expected, actual = of(running(tool, measured), "first", tool, "ada")
     assert expected == actual
-    needs_the_variable = run is not measured["refreshing"]
-    assert needs_the_variable == (tool in {"awscli_2", "rclone"})
 
 
 def test_it_works_with_both_variables(measured, tool):
