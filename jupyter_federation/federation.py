@@ -40,6 +40,7 @@ from jupyter_federation.errors import (
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
+from jupyter_federation.markup import moment
 from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
@@ -733,20 +734,16 @@ def _what_keeps_acting(until: datetime | None) -> Iterator[str]:
     """Which tools loaded here may act as who was signed in before, whose credentials live ``until`` then."""
     tools = tool_caches.that_keep_copies()
     if tools and until is not None and until > datetime.now(timezone.utc):
-        yield f"{', '.join(tools)} may go on as before until {_moment(until)}."
+        yield f"{', '.join(tools)} may go on as before until {moment(until)}."
 
 
 def _what_lives_on(until: datetime | None) -> Iterator[str]:
     """What a clear does not reach, and until when."""
     if until is not None and until > datetime.now(timezone.utc):
-        yield f"What another tool or process has copied lives until {_moment(until)}."
+        yield f"What another tool or process has copied lives until {moment(until)}."
         tools = tool_caches.that_keep_copies()
         if tools:
             yield f"Loaded here, {', '.join(tools)} may hold some."
-
-
-def _moment(moment: datetime) -> str:
-    return f"{moment:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _serves(identity: _Identity | None, profile: Profile) -> bool:
