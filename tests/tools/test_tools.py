@@ -45,6 +45,7 @@ def test_it_goes_on_past_the_sixth_expiry(measured, tool):
     run = running(tool, measured)
     expected = Fared(error=None, who=frozenset({run["kernel"].ada}))
     assert [expected] * len(run["rounds"]) == [each[tool] for each in run["rounds"]]
+    assert run["late"].count(tool) <= 1  # by accident, and not at each expiry
 
 
 def test_after_clear_it_stops_or_is_named(measured, tool):
