@@ -23,7 +23,7 @@ const bundle = (translator: ITranslator | null) =>
 
 const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
   id: 'jupyter-aws-federation:kernels',
-  description: 'Knows the AWS sessions.',
+  description: 'Knows the AWS session.',
   autoStart: true,
   provides: IFederationKernels,
   optional: [INotebookTracker, IConsoleTracker],
@@ -60,7 +60,7 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
 
 const popup: JupyterFrontEndPlugin<IPopup> = {
   id: 'jupyter-aws-federation:popup',
-  description: 'Shows the active AWS session.',
+  description: 'Shows the AWS session.',
   autoStart: true,
   provides: IPopup,
   requires: [IFederationKernels, ISettings],
@@ -141,7 +141,7 @@ const statusItem: JupyterFrontEndPlugin<void> = {
 
 const notifications: JupyterFrontEndPlugin<void> = {
   id: 'jupyter-aws-federation:notifications',
-  description: 'Notifies before an AWS session ends.',
+  description: 'Tells before the AWS session ends.',
   autoStart: true,
   requires: [IFederationKernels, ISettings, IPopup],
   optional: [ITranslator],

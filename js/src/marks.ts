@@ -248,7 +248,7 @@ function perform(
     'sign-in': () => {
       const chooser = box.querySelector<HTMLSelectElement>('select.jf-profile, .jf-profile select');
       const chosen = chooser && usable(chooser) ? chooser.selectedOptions[0] : null;
-      return signIn(kernel, chosen?.textContent.trim());
+      return signIn(kernel, chosen?.text);
     },
     retry: () => act(kernel, { action: 'sign_in', profile: open?.profile ?? null }),
     answer: () => answer(kernel, trans),

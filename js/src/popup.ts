@@ -17,7 +17,6 @@ export class Popup implements IPopup {
     this.node.setAttribute('role', 'dialog');
     this.node.setAttribute('aria-label', trans.__('AWS session'));
     this.node.tabIndex = -1;
-    this.chooser.setAttribute('aria-label', trans.__('Federation profile'));
     this.node.addEventListener('keydown', event => {
       if (event.key === 'Escape') {
         event.stopPropagation();
@@ -63,7 +62,7 @@ export class Popup implements IPopup {
   }
 
   private close(): void {
-    this.asked = null;
+    this.asked = this.chooser = null;
     this.node.remove();
     document.removeEventListener('pointerdown', this.onPointer, true);
   }
@@ -90,6 +89,13 @@ export class Popup implements IPopup {
     if (made !== this.made) {
       this.made = made;
       this.node.replaceChildren(...content);
+      const chooser = this.node.querySelector('select');
+      if (chooser) {
+        if (chooser.outerHTML === this.chooser?.outerHTML) {
+          chooser.value = this.chooser.value; // what was chosen stays while it is the same choice
+        }
+        this.chooser = chooser;
+      }
     }
     fill(this.node, this.kernel, this.trans);
   }
@@ -140,27 +146,26 @@ export class Popup implements IPopup {
     ].filter(made => made !== false);
   }
 
-  /** The chooser, where there is something to choose; what was chosen stays while it is the same choice. */
+  /** The chooser, where there is something to choose. */
   private choice({ id, state: { status, profiles } }: IFederationKernel): HTMLElement | false {
     // Without a profile, the first choice repeats the sign-in as it came.
     const choice = [
       ...(status.is_federated && !status.profile ? [this.trans.__('(no profile)')] : []),
       ...profiles
     ];
-    const offered = JSON.stringify([id, status.profile, choice]);
-    if (offered !== this.offered) {
-      this.offered = offered;
-      this.chooser.replaceChildren(
-        ...choice.map(each => new Option(each, each, each === status.profile, each === status.profile))
-      );
+    const chooser = element('select', 'jf-button jf-profile');
+    chooser.name = id;
+    chooser.setAttribute('aria-label', this.trans.__('Federation profile'));
+    for (const each of choice) {
+      chooser.append(new Option(each, each, each === status.profile, each === status.profile));
     }
-    return choice.length > 1 && this.chooser;
+    return choice.length > 1 && chooser;
   }
 
-  private readonly chooser = element('select', 'jf-button jf-profile');
+  /** The one that was shown last. */
+  private chooser: HTMLSelectElement | null = null;
   private anchor: HTMLElement | null = null;
   /** Whose state was asked for. */
   private asked: IFederationKernel | null = null;
   private made = '';
-  private offered = '';
 }

@@ -73,4 +73,4 @@ it('a panel beside its notebook is filled in, is one however often it is opened,
   views()[0]?.dispose();
   live.open();
   expect(views().length).toBe(1);
-});
+}, 30_000); // JupyterLab's own widgets take long to be made where others work as well

@@ -31,7 +31,14 @@ describe('the chooser', () => {
     page.connection.say(said(42, { last_error: 'Another.' }));
     expect(page.box.textContent).toContain('Another.');
     expect(page.chooser?.value).toBe('prod');
+    const shown = page.chooser;
+    page.connection.say(said(42, { last_error: 'Another.' }));
+    expect(page.chooser).toBe(shown); // where nothing else is said, nothing is written anew
     page.press('sign-in');
+    page.connection.say(said(42, {}, { sign_in: { offer: OFFER } }));
+    expect(page.chooser).toBeNull();
+    page.connection.say(said(42));
+    expect(page.chooser?.value).toBe('prod');
     expect(page.connection.acts).toEqual([{ action: 'sign_in', profile: 'prod' }]);
     page.connection.say(said(42, { profile: 'third' }, { profiles: ['research', 'third'] }));
     expect(page.chooser?.value).toBe('third');
