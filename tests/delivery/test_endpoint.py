@@ -397,6 +397,17 @@ def test_without_a_descriptor_left_it_goes_on_when_there_is_one(client, monkeypa
     assert accept is socket.socket.accept
 
 
+@pytest.mark.parametrize(
+    "line", [b"A:" + b" " * 8000 + b"\x01", b"A" * 8000, b":" * 8000, b"GET " * 2000, b"\t " * 4000]
+)
+def test_no_head_takes_long_to_read(line):
+    """Anybody on the machine may send one, and while it is read nothing else of the kernel runs."""
+    begin = time.perf_counter()
+    refusal(b"GET /credentials HTTP/1.1\r\n" + line, "127.0.0.1:1", "token")
+    refusal(line, "127.0.0.1:1", "token")
+    assert time.perf_counter() - begin < 0.1
+
+
 @given(st.lists(st.binary(max_size=40), max_size=8))
 def test_no_bytes_are_answered_with_more_than_a_refusal(lines):
     """Whatever they are, nothing is raised: that would end the endpoint."""
