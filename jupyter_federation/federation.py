@@ -5,33 +5,23 @@ from __future__ import annotations
 import contextlib
 import functools
 import os
-import queue
-import signal
 import sys
 import threading
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
-
-import botocore.session
-from botocore.exceptions import BotoCoreError
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
 from jupyter_federation.credentials import AwsCredentials, Exchange
-from jupyter_federation.delivery import aws_files, tool_caches
-from jupyter_federation.delivery.boto3 import Boto3Delivery, session_over
-from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
-from jupyter_federation.delivery.endpoint import HOST, LoopbackEndpoint
-from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, REGION, EnvironmentDelivery
+from jupyter_federation.delivery.boto3 import session_over
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
     ConfigurationError,
     DeliveryError,
-    ExchangeError,
     FederationError,
     InvalidStateError,
     LoginFailedError,
@@ -40,7 +30,8 @@ from jupyter_federation.errors import (
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
-from jupyter_federation.markup import moment
+from jupyter_federation.interrupts import awaited, uninterrupted
+from jupyter_federation.kernel_delivery import KernelDelivery
 from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
@@ -98,12 +89,12 @@ def _open_page(address: str) -> bool:
     return browser_is_here() and open_browser(address)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class _Identity:
     profile: Profile
     session: FederatedSession
     live: LiveCredentials
-    policy: Policy
+    policy: Policy  # what the files said last
 
 
 class Federation:
@@ -125,13 +116,8 @@ class Federation:
         self._make_source = make_source
         self._make_exchange = make_exchange
         self._open_page = open_page
-        self._environment = EnvironmentDelivery()
-        self._boto3 = Boto3Delivery()
         self._live = LiveCredentials()
-        self._endpoint = LoopbackEndpoint(self._live)
-        self._users_region: str | None = None  # of the profile that is set aside
-        self._copied_until: datetime | None = None  # when the last of those expire that were here before
-        self._about_tools: tuple[str, ...] = ()  # what a person should know of tools other than boto3
+        self._delivery = KernelDelivery(self._live)
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
         self._beside: dict[str, _Identity] = {}
@@ -162,7 +148,7 @@ class Federation:
         configuration = self._load_configuration()
         selected = configuration.profile(profile, **options)
         if _serves(self._current, selected):
-            _uninterrupted(self._mend)
+            uninterrupted(lambda: self._mend(configuration.policy))
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
         source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
         return self._sign_in(selected, source, prompt, configuration.policy)
@@ -208,13 +194,13 @@ class Federation:
             except FederationError:
                 self._expect(expected, None, Policy(endpoint=False))
                 raise
+            expected.profile = selected.name
             if selected.source not in UNATTENDED or not self._expect(expected, _region(selected), configuration.policy):
                 return
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            identity = _Identity(selected, session, self._live, configuration.policy)
-            self._become(identity, expected, remarks=tuple(_remarks(selected)))
+            self._become(_Identity(selected, session, self._live, configuration.policy), expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -231,7 +217,7 @@ class Federation:
                 return False
             self._expected = expected
             self._live.expect(expected)
-            self._deliver(region, policy)
+            self._delivery.deliver(region, policy)
             return True
 
     def _not_come(self, expected: ExpectedSignIn, error: FederationError) -> None:
@@ -296,7 +282,7 @@ class Federation:
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
             live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
             identity = _Identity(selected, session, live, configuration.policy)
-            _uninterrupted(lambda: self._put_beside(name, identity, clears))
+            uninterrupted(lambda: self._put_beside(name, identity, clears))
         return session_over(self._beside_live[name], region=_region(selected))
 
     def _put_beside(self, name: str, identity: _Identity, clears: int) -> None:
@@ -318,18 +304,8 @@ class Federation:
     ) -> SessionStatus:
         before, clears = self._current, self._clears_of(profile, counted)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
-        happened = None if before is None else _what_followed(before, profile, session.token)
-        if before is not None:
-            self._outlive(before.session.status().credentials_expire_at)
-        kept = () if before is not None and happened is None else _what_keeps_acting(self._copied_until)
-        remarks = (*_remarks(profile), *kept)
         identity = _Identity(profile, session, self._live, policy)
-        _uninterrupted(lambda: self._become(identity, clears=clears, happened=happened, remarks=remarks))
-        return self._just_signed_in(happened, remarks)
-
-    def _just_signed_in(self, happened: str | None, remarks: Iterable[str]) -> SessionStatus:
-        status = self.status()
-        return replace(status, remarks=(*status.remarks, *remarks), happened=happened)
+        return uninterrupted(lambda: self._become(identity, clears=clears))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -359,128 +335,84 @@ class Federation:
             )
 
     def _become(
-        self,
-        identity: _Identity,
-        awaited: ExpectedSignIn | None = None,
-        *,
-        clears: int | None = None,
-        happened: str | None = None,
-        remarks: Iterable[str] = (),
-    ) -> None:
+        self, identity: _Identity, at_start: ExpectedSignIn | None = None, *, clears: int | None = None
+    ) -> SessionStatus:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
-        Where it is that of ``awaited``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since.  ``happened`` and ``remarks`` go to the screens.
+        Where it is that of ``at_start``, only if that is still what is expected.  Raises LoginFailedError where it was
+        not cleared ``clears`` times, but once more since; DeliveryError, and the identity before stays.
         """
         with self._lock:
-            if awaited is not None and self._expected is not awaited:
+            if at_start is not None and self._expected is not at_start:
                 identity.session.close()
-                return
+                return self.status()
             if clears is not None:
                 self._check_not_cleared(identity.profile, identity.session, clears)
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
-                self._deliver(_region(identity.profile), identity.policy)
-            except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
-                from jupyter_federation.exchange.refusals import quoted
-
-                self._current = before
-                self._withdraw() if before is None else self._live.follow(before.session)
+                self._delivery.deliver(_region(identity.profile), identity.policy)
+            except DeliveryError:
+                self._back_to(before)
                 identity.session.close()
-                raise DeliveryError(
-                    f"Signed in, but boto3 could not be given the credentials: {type(error).__name__}: "
-                    f"{quoted(str(error), ())}.",
-                    fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
-                ) from error.with_traceback(None)
+                raise
             expected, self._expected = self._expected, None
+            status = self._just_signed_in(before, identity)
         if expected is not None:
             expected.end()
         identity.session.subscribe(functools.partial(self._forward, identity))
-        self._subscribers.tell_after("federated", self._just_signed_in(happened, remarks))
+        self._subscribers.tell_after("federated", status)
         if before is None:
-            tool_caches.look_again()
+            self._delivery.arrived()
         else:
-            tool_caches.let_go()
+            self._delivery.switched()
             before.session.close()
+        return status
 
-    def _mend(self) -> None:
-        """Deliver again: the default session or the environment may have been replaced since the sign-in."""
+    def _back_to(self, before: _Identity | None) -> None:
+        """Where nobody could be signed in on top of ``before``."""
+        self._current = before
+        if before is None:
+            self._live.clear()
+            self._delivery.withdraw()
+        else:
+            self._live.follow(before.session)
+            with contextlib.suppress(DeliveryError):  # the one that is told already
+                self._delivery.deliver(_region(before.profile), before.policy)
+        self._delivery.settle()
+
+    def _just_signed_in(self, before: _Identity | None, identity: _Identity) -> SessionStatus:
+        """The status, with what the sign-in on top of ``before`` has changed."""
+        happened = None
+        if before is not None:
+            self._delivery.outlive(before.session.status().credentials_expire_at)
+            happened = _what_followed(before, identity.profile, identity.session.token)
+        kept = () if before is not None and happened is None else self._delivery.what_keeps_acting()
+        status = self.status()
+        return replace(status, remarks=(*status.remarks, *_remarks(identity.profile), *kept), happened=happened)
+
+    def _mend(self, policy: Policy) -> None:
+        """Deliver again, under ``policy``: the default session or the environment may have been replaced meanwhile."""
         with self._lock:
             if self._current is not None:
-                self._deliver(_region(self._current.profile), self._current.policy)
-
-    def _deliver(self, region: str | None, policy: Policy) -> None:
-        # Asked before AWS_PROFILE is set aside, which may be what names one.
-        self._users_region = _users_region() or self._users_region
-        region = self._users_region or region
-        self._environment.put_aside()  # before boto3, which does nothing where AWS_PROFILE names what is not there
-        self._boto3.install(self._live)
-        self._environment.take_back(REGION, but=region)  # the one of the sign-in before
-        named = self._boto3.region()
-        if aws_files.outranking():  # whoever turns away from them turns away from the region that they name, too
-            region = named or region
-            named = None
-        if region is not None and named is None:
-            self._environment.lend_region(region)
-        self._about_tools = tuple(self._deliver_to_tools(policy))
-
-    def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
-        """To what speaks AWS and is not boto3 here; what a person should know of it."""
-        variables: dict[str, str] = {}
-        if policy.endpoint is False:
-            self._endpoint.stop()
-        else:
-            try:
-                variables |= self._endpoint.start()
-            except DeliveryError as error:  # boto3 has what it needs
-                yield str(error)
-        if not policy.endpoint_token_variable:
-            variables.pop(TOKEN, None)
-        self._environment.take_back({URI, TOKEN_FILE, TOKEN} - variables.keys())
-        if variables:
-            self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
-        self._environment.lend(variables)
-        outranking = aws_files.outranking() if variables else ()
-        if outranking:
-            yield aws_files.sentence(outranking)
+                self._current.policy = policy
+                self._delivery.deliver(_region(self._current.profile), policy)
 
     def terminal_line(self) -> TerminalLine:
         """The line that gives a terminal on this machine the notebook's identity, while it lasts.
 
-        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off or nothing listens.
+        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off, DeliveryError where
+        nothing could listen.
         """
-        current = self._signed_in_now()
-        for name, allowed in (("export", current.policy.export), ("endpoint", current.policy.endpoint)):
-            if allowed is False:
-                raise InvalidStateError(
-                    f"The policy turns it off: {name!r} is false in {current.policy.origins.get(name)}.",
-                    fix="Sign in where you need it: a script or a terminal's tool can have a sign-in of its own.",
-                )
-        _uninterrupted(self._mend)  # where the endpoint has moved, the notebook's own environment follows too
-        variables = dict(self._endpoint.start())
-        del variables[TOKEN]
-        configured = {
-            name: value
-            for name, value in os.environ.items()
-            if name in {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CA_BUNDLE"} or name.startswith("AWS_ENDPOINT_URL")
-        }
-        return TerminalLine(
-            sets=variables
-            | configured
-            | self._environment.lent(NO_PROXY)
-            | {each.variable: os.devnull for each in aws_files.outranking()},
-            reads={TOKEN: variables[TOKEN_FILE]} if current.policy.endpoint_token_variable else {},
-            drops=tuple(name for name in OUTRANKING if name not in variables),
-        )
+        policy = self._load_configuration().policy
 
-    def _withdraw(self) -> None:
-        self._live.clear()
-        self._boto3.remove()
-        self._environment.give_back()
-        self._users_region = None
-        self._endpoint.stop()
-        tool_caches.let_go()
+        def line() -> TerminalLine:
+            self._mend(policy)  # where the endpoint has moved, the notebook's own environment follows too
+            with self._lock:
+                self._signed_in_now()
+                return self._delivery.terminal_line(policy)
+
+        return uninterrupted(line)
 
     # While signed in
 
@@ -508,7 +440,7 @@ class Federation:
 
     def _signed_out(self, expected: ExpectedSignIn | None) -> SessionStatus:
         """The status while nobody is signed in, with what became of the sign-in at the kernel's start."""
-        status = SessionStatus(beside=tuple(self._beside), set_aside=self._environment.set_aside)
+        status = SessionStatus(beside=tuple(self._beside), set_aside=self._delivery.set_aside)
         if expected is None:
             return status
         if expected.error is None:
@@ -519,13 +451,13 @@ class Federation:
     def whoami(self, *, prompt: Prompt) -> CallerIdentity:
         """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
         current = self._signed_in_now()
-        region = _region(current.profile) or self._boto3.region() or "us-east-1"
+        region = _region(current.profile) or self._delivery.region() or "us-east-1"
 
         def ask() -> Mapping[str, Any]:
             signed_by = current.session.credentials()
             return AwsClients().call("sts", "GetCallerIdentity", {}, region=region, about={}, signed_by=signed_by)
 
-        answer = _awaited(ask, prompt)
+        answer = awaited(ask, prompt)
         account, arn, user_id = (
             str(text_from(answer, name, operation="GetCallerIdentity")) for name in ("Account", "Arn", "UserId")
         )
@@ -588,12 +520,11 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
-        until, ends = _uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        return functools.partial(self._cleared, until, ends, sign_out=sign_out, profile=profile, prompt=prompt)
+        ends = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
 
     def _cleared(
         self,
-        until: datetime | None,
         ends: Sequence[Callable[[], SignedOut] | None],
         *,
         sign_out: bool,
@@ -605,7 +536,7 @@ class Federation:
             nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
             return replace(self.status(), happened=nobody)
         happened = "Cleared: clients that held the AWS session refuse from now on."
-        remarks = list(_what_lives_on(until))
+        remarks = list(self._delivery.what_lives_on())
         pages: tuple[str, ...] = ()
         if sign_out:
             addresses = (each.end_session_url for each in ended if each is not None)
@@ -617,42 +548,35 @@ class Federation:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 
-    def _clear(
-        self, profile: str | None, *, sign_out: bool
-    ) -> tuple[datetime | None, list[Callable[[], SignedOut] | None]]:
-        """End what is signed in here.
-
-        When the last of its credentials expires, and for each identity that was ended, what ends its sign-in at the
-        provider.
-        """
+    def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
+        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
         with self._lock:
             self._clears[profile] += 1
-            current = self._current
+            current, expected = self._current, self._expected
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]
             sessions = [self._beside[name].session for name in beside]
             for name in beside:
                 self._beside.pop(name).live.clear()
-            expected = None
-            if current is None and profile is None:
-                expected, self._expected = self._expected, None
+            if expected is not None and profile not in (None, expected.profile):
+                expected = None
             if ends is not None:
                 self._current = self._account_id = None
                 sessions.append(ends.session)
+            if expected is not None:
+                self._expected = None
             if ends is not None or expected is not None:
-                self._withdraw()
+                self._live.clear()
+                self._delivery.withdraw()
+            for each in sessions:
+                self._delivery.outlive(each.status().credentials_expire_at)
         if expected is not None:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
-        for each in sessions:
-            self._outlive(each.status().credentials_expire_at)
+            self._delivery.settle()
         ended = [session.close(sign_out=sign_out) for session in sessions]
-        return self._copied_until, ended if expected is None else [*ended, None]
-
-    def _outlive(self, until: datetime | None) -> None:
-        """Remember that somebody may have copied credentials that live ``until`` then."""
-        self._copied_until = max(filter(None, (self._copied_until, until)), default=None)
+        return ended if expected is None else [*ended, None]
 
     # What the above share
 
@@ -669,20 +593,21 @@ class Federation:
         """The status of ``identity``'s session with what only the kernel knows."""
         return replace(
             status,
-            remarks=(*status.remarks, *(self._about_tools if identity is self._current else ())),
+            remarks=(*status.remarks, *(self._delivery.remarks if identity is self._current else ())),
             profile=identity.profile.name,
             provider=status.provider or identity.profile.provider,
             interactive=identity.profile.source not in _BROUGHT,
             account_id=status.account_id or (self._account_id if identity is self._current else None),
             region=_region(identity.profile),
-            set_aside=self._environment.set_aside,
+            set_aside=self._delivery.set_aside,
             beside=tuple(self._beside),
         )
 
     def _forward(self, identity: _Identity, event: str, status: SessionStatus) -> None:
         """Pass on what a session reports; its own begin and end are steps of the kernel, which reports them."""
-        if event == "refreshed":
-            self._endpoint.keep_file()
+        if event == "refreshed" and not self._delivery.keep():
+            with contextlib.suppress(DeliveryError):  # what it says of tools stands in the status
+                self._mend(identity.policy)
         if event not in {"federated", "cleared"}:
             self._subscribers.tell(event, self._whole(status, identity))
 
@@ -730,22 +655,6 @@ def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -
     return None
 
 
-def _what_keeps_acting(until: datetime | None) -> Iterator[str]:
-    """Which tools loaded here may act as who was signed in before, whose credentials live ``until`` then."""
-    tools = tool_caches.that_keep_copies()
-    if tools and until is not None and until > datetime.now(timezone.utc):
-        yield f"{', '.join(tools)} may go on as before until {moment(until)}."
-
-
-def _what_lives_on(until: datetime | None) -> Iterator[str]:
-    """What a clear does not reach, and until when."""
-    if until is not None and until > datetime.now(timezone.utc):
-        yield f"What another tool or process has copied lives until {moment(until)}."
-        tools = tool_caches.that_keep_copies()
-        if tools:
-            yield f"Loaded here, {', '.join(tools)} may hold some."
-
-
 def _serves(identity: _Identity | None, profile: Profile) -> bool:
     """Whether ``identity`` is what a sign-in with ``profile`` would give, so that nobody need be asked."""
     if identity is None or not same_sign_in(identity.profile, profile):
@@ -781,61 +690,6 @@ def _region(profile: Profile) -> str | None:
     return profile.region or (None if pool is None else pool.partition(":")[0])
 
 
-def _users_region() -> str | None:
-    """The region that counts while AWS_PROFILE does: often its section of ~/.aws/config names one."""
-    if not any(name in os.environ for name in ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")):
-        return None  # the default session knows it then, too
-    try:
-        region: str | None = botocore.session.Session().get_config_variable("region")
-    except BotoCoreError:
-        return None
-    return region
-
-
-def _awaited(ask: Callable[[], T], prompt: Prompt) -> T:
-    """What ``ask`` gives or raises; ``prompt`` shows each second that it is still awaited."""
-    answers: queue.SimpleQueue[T | FederationError] = queue.SimpleQueue()
-
-    def answer() -> None:
-        try:
-            answers.put(ask())
-        except FederationError as error:
-            answers.put(error.with_traceback(None))
-
-    threading.Thread(target=answer, name="jupyter-federation-question", daemon=True).start()
-    for seconds in range(1, _DEADLINE + 1):
-        with contextlib.suppress(queue.Empty):
-            got = answers.get(timeout=1)
-            if isinstance(got, FederationError):
-                raise got
-            return got
-        prompt.waiting("Asking AWS", seconds)
-    raise ExchangeError(
-        f"AWS did not answer within {_DEADLINE} seconds.",
-        fix="Check the network and the proxy (HTTPS_PROXY, NO_PROXY), then try again.",
-        retryable=True,
-    )
-
-
 def _notebook() -> Mapping[str, Any]:
     """The notebook's variables: IPython makes its namespace the module __main__."""
     return vars(sys.modules["__main__"])
-
-
-def _uninterrupted(step: Callable[[], T]) -> T:
-    """Do ``step`` whole: an interrupt that comes meanwhile is raised when it is done.
-
-    Only the main thread is interrupted, and only through its SIGINT handler.  (Waiting for another thread would not
-    do: `concurrent.futures` takes its locks in Python code, and an interrupt in there breaks them.)
-    """
-    if threading.current_thread() is not threading.main_thread() or signal.getsignal(signal.SIGINT) is None:
-        return step()
-    interrupts: list[int] = []
-    handler = signal.signal(signal.SIGINT, lambda number, _frame: interrupts.append(number))
-    try:
-        result = step()
-    finally:
-        signal.signal(signal.SIGINT, handler)
-    if interrupts:
-        raise KeyboardInterrupt
-    return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -44,4 +45,5 @@ class TerminalLine:
 
 
 def _quoted(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+    """PowerShell takes each of these quotation marks for the end of a string, and two of them for one."""
+    return "'" + re.sub("(['\u2018-\u201b])", r"\1\1", text) + "'"

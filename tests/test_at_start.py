@@ -172,6 +172,14 @@ def test_whoever_clears_meanwhile_goes_first(slowly):
     assert boto3.Session().get_credentials() is None
 
 
+@pytest.mark.parametrize(("name", "counts"), [("research", True), ("other", False)])
+def test_a_clear_of_one_profile_counts_where_it_is_that_one(slowly, name, counts):
+    """The late sign-in is dropped by its own profile's clear, and by no other's."""
+    slowly.federation.clear(profile=name)
+    slowly.finish()
+    assert counts is not slowly.federation.status().is_federated
+
+
 def test_whoever_signs_in_meanwhile_goes_first(slowly, provider, tmp_path):
     """The late sign-in is dropped: the notebook stays with what was typed."""
     theirs = tmp_path / "theirs"

@@ -19,7 +19,7 @@ LAYERS = (
     ("panel_widgets", "comm"),
     ("controls",),
     ("federation",),
-    ("assembly",),
+    ("assembly", "kernel_delivery", "interrupts"),
     ("config",),
     ("profile",),
     ("options",),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from botocore.configloader import raw_config_parse
 from botocore.exceptions import BotoCoreError
@@ -58,7 +57,7 @@ def outranking(environment: Mapping[str, str] | None = None) -> tuple[Outranking
     found = []
     for variable, usual in FILES.items():
         file = environment.get(variable) or usual
-        settings = _giving_credentials(Path(file).expanduser())
+        settings = _giving_credentials(os.path.expanduser(file))  # noqa: PTH111 - no home is no error
         if settings:
             tools = tuple(tool for tool in _TOOLS if settings - _PASSED_OVER.get((tool, variable), set()))
             found.append(Outranking(variable=variable, file=file, tools=tools))
@@ -72,14 +71,14 @@ def sentence(files: Sequence[Outranking]) -> str:
     return (
         f"Your AWS files outrank this sign-in for {', '.join(tools)} and {last}: they act with the credentials under "
         f"[default] in {' and '.join(each.file for each in files)}. To have them act as you signed in, run {lines} "
-        "before you use them."
+        "before you use them; %federate looks again."
     )
 
 
-def _giving_credentials(path: Path) -> set[str]:
+def _giving_credentials(path: str) -> set[str]:
     """The settings under [default] that give some."""
     try:
-        sections = raw_config_parse(str(path))
+        sections = raw_config_parse(path)
     except BotoCoreError:  # not there, or not to be read: no tool finds credentials in it either
         return set()
     return _GIVES_CREDENTIALS & {setting for name in _DEFAULT for setting in sections.get(name, {})}

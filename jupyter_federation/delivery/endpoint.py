@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import functools
 import os
 import re
 import secrets
@@ -37,7 +38,7 @@ _LARGEST_HEAD = 8 * 1024  # bytes; SDKs send less than 500
 _SILENCE = 5.0  # seconds for which a connection may take to say what it wants
 _AWAITED = 1.4  # seconds for credentials that are on their way: botocore gives an answer 2
 _LINGERS = 1.0  # seconds for which the rest of a refused request is taken: a reset would destroy the answer
-_MOST_CONNECTIONS = 256  # at a time; one more ends the oldest, and a request lasts a millisecond
+_MOST_CONNECTIONS = 256  # at a time; a request lasts a millisecond
 _BACKLOG = 1024  # connections that are not taken yet
 _PAUSE = 0.05  # seconds, where the process has no file descriptor left
 _STOPS_WITHIN = 2.0  # seconds
@@ -66,6 +67,7 @@ class LoopbackEndpoint:
     def __init__(self, readable: Readable) -> None:
         self._readable = readable
         self._serving: _Serving | None = None
+        self._ended: _Serving | None = None
         self._place: tuple[int, Path | None] = 0, None  # the port and the token's directory of the last start
 
     def start(self) -> Mapping[str, str]:
@@ -87,11 +89,18 @@ class LoopbackEndpoint:
         assert self._serving is not None  # noqa: S101 - for the types
         return self._serving.variables
 
+    def refuse(self) -> None:
+        """Hand out nothing any more, at once; `stop` follows."""
+        if self._serving is not None:
+            self._serving.end()
+            self._ended, self._serving = self._serving, None
+
     def stop(self) -> None:
         """Listen no longer; what was left on disk is gone.  Stopping again does nothing."""
-        serving, self._serving = self._serving, None
-        if serving is not None:
-            serving.end()
+        self.refuse()
+        ended, self._ended = self._ended, None
+        if ended is not None:
+            ended.wait()
 
     def keep_file(self) -> bool:
         """See that the token's file is there and looks new: those who tidy temporary directories go by its age.
@@ -157,7 +166,7 @@ class _Serving:
         return True
 
     def end(self) -> None:
-        """Refuse, close the port and every connection, and take the file away."""
+        """Refuse, and take the file away; the port and every connection are closed by the thread, soon."""
         if self._process != os.getpid():
             return
         self.token = Secret("")
@@ -167,6 +176,10 @@ class _Serving:
             self.close()
         else:
             self._wake()
+
+    def wait(self) -> None:
+        """Until all is closed."""
+        if self._thread is not None and self._process == os.getpid():
             self._thread.join(_STOPS_WITHIN)
         _all.discard(self)
 
@@ -198,7 +211,7 @@ class _Serving:
         connection = _Connection(accepted, self)
         self.connections[connection] = None
         self.selector.register(accepted, selectors.EVENT_READ, connection.read)
-        if len(self.connections) > _MOST_CONNECTIONS:
+        if len(self.connections) > _most_connections():
             next(iter(self.connections)).close()
 
     def look_for(self, connection: _Connection) -> None:
@@ -310,6 +323,17 @@ class _Connection:
                 self.socket.shutdown(socket.SHUT_WR)
 
 
+@functools.cache
+def _most_connections() -> int:
+    """At a time; one more ends the oldest.  What others hold open here must not be all that this process may open."""
+    try:
+        from resource import RLIMIT_NOFILE, getrlimit
+    except ImportError:  # Windows
+        return _MOST_CONNECTIONS
+    allowed, _ = getrlimit(RLIMIT_NOFILE)
+    return min(_MOST_CONNECTIONS, max(8, allowed // 8)) if allowed > 0 else _MOST_CONNECTIONS
+
+
 def _listening(port: int) -> socket.socket:
     """A socket that listens on ``port``, or on any free one where somebody else does."""
     if port:
@@ -330,6 +354,7 @@ def _forked() -> None:
 def _exiting() -> None:
     for each in list(_all):
         each.end()
+        each.wait()
 
 
 if hasattr(os, "register_at_fork"):

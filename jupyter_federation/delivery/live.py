@@ -30,9 +30,13 @@ class SessionClearedError(FederationError, NoCredentialsError):
 
 
 class ExpectedSignIn:
-    """A sign-in that goes on without anybody having asked for it; ``error`` is why it failed."""
+    """A sign-in that goes on without anybody having asked for it; ``error`` is why it failed.
+
+    ``profile`` is the name of the federation profile that it takes, where that is known.
+    """
 
     def __init__(self) -> None:
+        self.profile: str | None = None
         self.error: FederationError | None = None
         self._over = threading.Event()
 

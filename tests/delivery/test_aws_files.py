@@ -39,7 +39,7 @@ def test_a_default_profile_with_credentials_is_named_with_what_mends_it(write, n
     assert [(variable, f"~/.aws/{name}")] == [(each.variable, each.file) for each in found]
     said = aws_files.sentence(found)
     assert f"[default] in ~/.aws/{name}" in said
-    assert said.endswith(f"run %env {variable}={os.devnull} before you use them.")
+    assert said.endswith(f"run %env {variable}={os.devnull} before you use them; %federate looks again.")
     assert aws_files.outranking({variable: os.devnull}) == ()
 
 

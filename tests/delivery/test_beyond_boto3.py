@@ -5,6 +5,8 @@ import os
 import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -92,6 +94,49 @@ def test_a_policy_puts_the_token_into_the_environment_too(policy):
     assert TOKEN not in os.environ
 
 
+def test_what_the_policy_says_now_counts_at_the_next_line(policy):
+    """Signed in already, %federate takes it in; nobody is asked."""
+    jf.federate("ada")
+    policy(endpoint_token_variable=True)
+    assert "nobody was asked" in jf.federate("ada").happened
+    assert TOKEN in os.environ
+    policy(endpoint=False)
+    uri = os.environ[URI]
+    jf.federate("ada")
+    assert not listens(uri)
+
+
+def test_an_endpoint_that_tools_cannot_find_is_back_with_the_next_renewal():
+    """The token's directory has become something else: the variables follow."""
+    jf.federate("ada")
+    file = Path(os.environ[TOKEN_FILE])
+    file.unlink()
+    file.parent.rmdir()
+    file.parent.touch()
+    try:
+        jf.refresh()
+        end = time.monotonic() + 10
+        while os.environ.get(TOKEN_FILE) == str(file) and time.monotonic() < end:
+            time.sleep(0.05)
+        assert Path(os.environ[TOKEN_FILE]).exists()
+    finally:
+        file.parent.unlink()
+
+
+def test_a_sign_in_without_a_home_is_one(monkeypatch):
+    """An arbitrary user of a container has no entry anywhere, and the AWS files none that could be found."""
+    monkeypatch.setenv("AWS_CONFIG_FILE", "~nobody-of-that-name/config")
+    assert "valid" == jf.federate("ada").credentials
+
+
+def test_two_threads_that_sign_in_at_once_say_who_followed_whom():
+    """Whoever comes second says what followed, and neither is without a word."""
+    with ThreadPoolExecutor(2) as threads:
+        happened = [each.happened for each in threads.map(jf.federate, ["ada", "grace"])]
+    assert 1 == happened.count(None)
+    assert jf.status().profile in next(each for each in happened if each)
+
+
 def test_a_policy_turns_the_endpoint_off(policy):
     """Nothing listens and no variable is lent, also where there was one before."""
     jf.federate("ada")
@@ -144,7 +189,7 @@ def test_a_clear_says_until_when_a_copy_lives(monkeypatch):
     until = jf.federate("ada").credentials_expire_at
     said = str(jf.clear())
     assert f"What another tool or process has copied lives until {until:%Y-%m-%d %H:%M:%S} UTC." in said
-    assert "Loaded here, pyarrow may hold some." in said
+    assert "pyarrow, loaded in this notebook, may still hold such credentials." in said
     assert "copied" not in str(jf.clear())
 
 

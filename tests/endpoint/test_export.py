@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from doubles import Nobody
@@ -44,6 +46,17 @@ def in_a_terminal(shell, line, variables, home):
     return done.stdout.strip() or done.stderr
 
 
+def listens(uri):
+    with socket.socket() as client:
+        return client.connect_ex((urlsplit(uri).hostname, urlsplit(uri).port)) == 0
+
+
+def under(federation, **policy):
+    """Have the files say ``policy`` from now on."""
+    configuration = replace(federation._load_configuration(), policy=Policy(**policy))
+    federation._load_configuration = lambda: configuration
+
+
 @pytest.fixture
 def awkward(tmp_path, monkeypatch):
     """A directory for temporary files whose name means something to shells."""
@@ -58,8 +71,8 @@ def awkward(tmp_path, monkeypatch):
 @pytest.mark.parametrize("shell", [each for each in SHELLS if shutil.which(each)])
 def test_a_hostile_terminal_gets_the_notebook_s_identity(federation, awkward, tmp_path, shell, token_variable):
     """Static keys, a profile and a pod's role are set there; after clear the line opens nothing any longer."""
+    under(federation, endpoint_token_variable=token_variable)
     federation.federate("b", prompt=Nobody())
-    federation._current = replace(federation._current, policy=Policy(endpoint_token_variable=token_variable))
     line = str(federation.terminal_line())
     home = tmp_path / "terminal"
     home.mkdir()
@@ -69,8 +82,11 @@ def test_a_hostile_terminal_gets_the_notebook_s_identity(federation, awkward, tm
 
 
 @pytest.mark.slow
-def test_files_that_would_outrank_it_are_named_away(federation, isolated_home, tmp_path):
-    """The person's [default] keys stand in ~/.aws, for the terminal as for the notebook."""
+@pytest.mark.parametrize("is_mended", [False, True])
+def test_files_that_would_outrank_it_are_named_away(federation, isolated_home, monkeypatch, is_mended):
+    """The person's [default] keys stand in ~/.aws, also where the notebook has turned away from them."""
+    if is_mended:
+        monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     (isolated_home / ".aws").mkdir()
     keys = "[default]\naws_access_key_id = AKIAHOSTILE\naws_secret_access_key = hostile\n"
     (isolated_home / ".aws" / "credentials").write_text(keys)
@@ -93,6 +109,35 @@ def test_the_line_holds_no_secret(federation, aws):
     assert TOKEN not in line.sets
 
 
+def test_a_variable_that_is_no_name_and_an_address_with_a_password_stay_out_of_it(federation, monkeypatch):
+    """What is put into the notebook's environment runs in no terminal, and is not shown."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_X;touch /tmp/pwned;Y", "1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "https://ada:hunter2@s3.example.org")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "https://sts.example.org")
+    federation.federate("a", prompt=Nobody())
+    line = federation.terminal_line()
+    assert "https://sts.example.org" == line.sets["AWS_ENDPOINT_URL_STS"]
+    assert "hunter2" not in str(line)
+    assert ";touch" not in str(line)
+
+
+def test_a_clear_that_comes_first_leaves_nothing_behind(federation, monkeypatch):
+    """The line is refused, and nothing listens with nobody signed in."""
+    federation.federate("a", prompt=Nobody())
+    uri = os.environ[URI]
+    mend = federation._mend
+
+    def mended_and_cleared(policy):
+        mend(policy)
+        federation.clear()
+
+    monkeypatch.setattr(federation, "_mend", mended_and_cleared)
+    with pytest.raises(LoginRequiredError):
+        federation.terminal_line()
+    assert not listens(uri)
+    assert URI not in os.environ
+
+
 def test_where_the_endpoint_has_moved_the_line_and_the_environment_say_so(federation):
     """Somebody has taken the token's directory: it is not the line alone that follows."""
     federation.federate("a", prompt=Nobody())
@@ -112,8 +157,7 @@ def test_where_the_endpoint_has_moved_the_line_and_the_environment_say_so(federa
 def test_where_the_policy_turns_it_off_the_error_names_the_file(federation, name):
     """An administrator's word: whose, and where it stands."""
     federation.federate("a", prompt=Nobody())
-    policy = Policy(**{name: False}, origins={name: "/etc/jupyter/jupyter_federation_config.json"})
-    federation._current = replace(federation._current, policy=policy)
+    under(federation, **{name: False}, origins={name: "/etc/jupyter/jupyter_federation_config.json"})
     with pytest.raises(InvalidStateError, match=rf"'{name}' is false in /etc/jupyter/jupyter_federation_config.json"):
         federation.terminal_line()
 
