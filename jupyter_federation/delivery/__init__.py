@@ -1,1 +1,1 @@
-"""The ways on which credentials reach what speaks AWS; each room is independent of the others."""
+"""The ways on which credentials reach what speaks AWS; `kernel_delivery` goes them all."""

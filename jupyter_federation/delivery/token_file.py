@@ -74,7 +74,7 @@ def _is_own(directory: Path) -> bool:
 
 
 def _write(file: Path, token: str) -> None:
-    """A new file that this user alone can read, whole or not at all."""
+    """A new file that this user alone can read; not left half written."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as opened:
