@@ -131,7 +131,13 @@ def renewals(provider, status=200):
     return provider.answered("token", status, grant_type="refresh_token")
 
 
-@pytest.mark.parametrize("seconds", [21, pytest.param(120, marks=[pytest.mark.soak, pytest.mark.timeout(240)])])
+@pytest.mark.parametrize(  # the first pays for the hub, both logins and twelve kernels
+    "seconds",
+    [
+        pytest.param(21, marks=pytest.mark.timeout(200)),
+        pytest.param(120, marks=[pytest.mark.soak, pytest.mark.timeout(360)]),
+    ],
+)
 def test_each_reads_only_their_own(kernels, aws_of_all, provider, logins, seconds):
     """Two people, six kernels each, ID tokens of 20 s beside access tokens of an hour: no failure, and no login."""
     earlier, before = len(renewals(provider)), len(aws_of_all.calls)
