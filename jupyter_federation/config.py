@@ -38,6 +38,7 @@ _Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
 _NAME = "jupyter_federation_config"
 _MEANT = {
     **dict.fromkeys(("login", "signin", "sign-in", "logon"), "%federate alone signs in."),
+    "help": "%federate --help shows what there is.",
     **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), "%federate clear signs out."),
 }
 # How, not as whom: a lock leaves these free.
