@@ -67,7 +67,7 @@ def test_the_quickstart_runs_headless(tmp_path):
     said, warned = answer.communicate(timeout=100)
     assert answer.returncode == 0, said + warned
     assert warned == ""
-    assert said.count(" s: the key ends in") == 1  # one line that is written over
+    assert len(re.findall(r"s: the key ends in \w{4}", said)) == 1  # one line that is written over
     for text in ("['README.txt', 'birds/autumn.csv', 'birds/spring.csv']", "curlew", "renewed;", "was cleared"):
         assert text in said
     assert [path.name for path in tmp_path.iterdir()] == ["home"]

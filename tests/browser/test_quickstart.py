@@ -17,11 +17,11 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 @pytest.fixture
 def demo(tmp_path):
-    """`jupyter federation demo`, by the URL that it prints; it warns of nothing."""
+    """`jupyter federation demo`, by the URL that it prints; it warns neither of its kernels nor of its pings."""
     command = [Path(sys.executable).with_name("jupyter-federation"), "demo", "--no-browser"]
-    warnings = tmp_path / "warnings"
+    stderr_file = tmp_path / "stderr"
     with (
-        warnings.open("w") as stderr,
+        stderr_file.open("w") as stderr,
         subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ) as process,
     ):
         try:
@@ -30,7 +30,8 @@ def demo(tmp_path):
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
     assert process.returncode == 0
-    assert warnings.read_text() == ""
+    said = stderr_file.read_text()
+    assert [] == [warning for warning in ("without encryption", "websocket_ping_timeout") if warning in said]
 
 
 @pytest.fixture
