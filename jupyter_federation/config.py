@@ -141,12 +141,12 @@ class Configuration:
         if self._names:
             raise ConfigurationError(
                 "There is no default federation profile.",
-                fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self._own_file}.",
+                fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self.own_file}.",
             )
         raise ConfigurationError(
             "There is no federation profile yet.",
             fix="Without one: %federate --token-file PATH --identity-pool-id POOL, or --role-arn ARN --region REGION "
-            f"in the pool's place. A profile would stand in {self._own_file}.",
+            f"in the pool's place. A profile would stand in {self.own_file}.",
         )
 
     def _named(self, name: str, why: str = "") -> Profile:
@@ -156,7 +156,7 @@ class Configuration:
             raise self.broken[name].restated()
         there = f"There are: {', '.join(self._names)}." if self._names else "There is none yet."
         place = ", ".join(map(str, self.files))
-        place = f"Read were {place}." if self._names else f"One would stand in {self._own_file}."
+        place = f"Read were {place}." if self._names else f"One would stand in {self.own_file}."
         nearest = _MEANT.get(name.lower()) or did_you_mean(name, (*self._names, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {without_tokens(name)!r}{why}.",
@@ -169,7 +169,7 @@ class Configuration:
         return (*self.profiles, *self.broken)
 
     @property
-    def _own_file(self) -> Path:
+    def own_file(self) -> Path:
         """Where the user would write a profile."""
         return Path(paths.jupyter_config_dir()) / f"{_NAME}.json"
 

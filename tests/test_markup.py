@@ -88,9 +88,8 @@ def test_what_a_saved_notebook_shows_counts_nothing_down(next_try_at):
         next_try_at=next_try_at,
     )
     headline, renewal = status._lines(NOON - timedelta(seconds=29))
-    assert headline == (
-        "Signed in to AWS with the federation profile 'demo', as of 11:59 UTC: credentials until 2026-01-01 12:00:00 UTC."
-    )
+    signed_in = "Signed in to AWS with the federation profile 'demo', as of 11:59 UTC"
+    assert headline == f"{signed_in}: credentials until 2026-01-01 12:00:00 UTC."
     assert ("until the kernel ends" if next_try_at is None else "the next try is at 2026-01-01 12:00:00 UTC") in renewal
     assert not re.search(r"\d s\b|left", headline + renewal)
     assert [headline, renewal] == status._lines(NOON - timedelta(seconds=2))
