@@ -635,7 +635,10 @@ def _remarks(profile: Profile) -> Iterator[str]:
     if profile.assume_role_arn is not None:
         yield "AWS gives a role that is assumed by another role one hour at a time."
     elif profile.identity_pool_id is not None and profile.flow != "classic":
-        yield "CloudTrail will not name you: Cognito calls every session CognitoIdentityCredentials."
+        yield (
+            "AWS's log (CloudTrail) will show this session without your name: an identity pool calls all of them "
+            "CognitoIdentityCredentials."
+        )
 
 
 def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -> str | None:

@@ -119,7 +119,7 @@ class KernelDelivery:
         if until is not None:
             yield f"What another tool or process has copied lives until {moment(until)}."
             if tools:
-                yield f"{_listed(tools)}, loaded in this notebook, may still hold such credentials."
+                yield f"Loaded in this notebook, {_listed(tools)} may still hold credentials."
 
     def _alive(self) -> datetime | None:
         until = self._copied_until

@@ -189,7 +189,7 @@ def test_a_clear_says_until_when_a_copy_lives(monkeypatch):
     until = jf.federate("ada").credentials_expire_at
     said = str(jf.clear())
     assert f"What another tool or process has copied lives until {until:%Y-%m-%d %H:%M:%S} UTC." in said
-    assert "pyarrow, loaded in this notebook, may still hold such credentials." in said
+    assert "Loaded in this notebook, pyarrow may still hold credentials." in said
     assert "copied" not in str(jf.clear())
 
 

@@ -32,8 +32,8 @@ def test_it_runs_from_top_to_bottom(kernel_of_the_tools):
     with DemoServers() as servers:
         NotebookClient(notebook, timeout=120).execute(env={**os.environ, **servers.environment()})
     said = json.dumps([cell.get("outputs") for cell in notebook.cells])
-    assert ["spring.csv", "snow bunting", "may hold some"] == [
-        text for text in ("spring.csv", "snow bunting", "may hold some") if text in said
+    assert ["spring.csv", "snow bunting", "may still hold credentials"] == [
+        text for text in ("spring.csv", "snow bunting", "may still hold credentials") if text in said
     ]
 
 

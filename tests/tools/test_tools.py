@@ -173,6 +173,10 @@ def test_long_lives(tools_environment, tmp_path):
 
 def named_in(text):
     """The tools that a status names as going on with what they have."""
-    found = re.findall(r"Loaded here, (.*?) may hold some|^(.*?) may go on as before until", text, re.MULTILINE)
-    names = {name for each in found for name in "".join(each).split(", ")}
+    found = re.findall(
+        r"Loaded in this notebook, (.*?) may still hold credentials|^(.*?) may go on as before until",
+        text,
+        re.MULTILINE,
+    )
+    names = {name for each in found for name in re.split(", | and ", "".join(each))}
     return names | ({"another tool or process"} if "another tool or process has copied" in text else set())
