@@ -18,8 +18,8 @@ JS := js/package.json js/tsconfig.json js/rspack.config.cjs $(shell find js/src 
 	@touch $@
 
 js/node_modules/.installed: js/package-lock.json
-	@echo 'Installing what the JupyterLab extension is built with ...'
-	cd js && npm ci --silent
+	@echo 'Installing what the JupyterLab extension is built with; a minute or two, in silence ...'
+	@cd js && npm ci --silent
 	@touch $@
 
 .venv/.labextension: .venv/.installed js/node_modules/.installed $(JS)

@@ -36,8 +36,10 @@ SUBCOMMANDS = ("status", "whoami", "refresh", "clear", "panel", "profiles", "doc
 _Settings = TypeVar("_Settings", bound=Any)  # a Profile or the Policy
 
 _NAME = "jupyter_federation_config"
+_SECTION = ("default_profile", "profiles", "policy")  # what stands under "Federation"
 _MEANT = {
     **dict.fromkeys(("login", "signin", "sign-in", "logon"), "%federate alone signs in."),
+    "help": "%federate --help shows what there is.",
     **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), "%federate clear signs out."),
 }
 # How, not as whom: a lock leaves these free.
@@ -139,12 +141,12 @@ class Configuration:
         if self._names:
             raise ConfigurationError(
                 "There is no default federation profile.",
-                fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self._own_file}.",
+                fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self.own_file}.",
             )
         raise ConfigurationError(
             "There is no federation profile yet.",
             fix="Without one: %federate --token-file PATH --identity-pool-id POOL, or --role-arn ARN --region REGION "
-            f"in the pool's place. A profile would stand in {self._own_file}.",
+            f"in the pool's place. A profile would stand in {self.own_file}.",
         )
 
     def _named(self, name: str, why: str = "") -> Profile:
@@ -153,10 +155,12 @@ class Configuration:
         if name in self.broken:
             raise self.broken[name].restated()
         there = f"There are: {', '.join(self._names)}." if self._names else "There is none yet."
+        place = ", ".join(map(str, self.files))
+        place = f"Read were {place}." if self._names else f"One would stand in {self.own_file}."
         nearest = _MEANT.get(name.lower()) or did_you_mean(name, (*self._names, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {without_tokens(name)!r}{why}.",
-            fix=" ".join(filter(None, (nearest, there, f"Yours stand in {self._own_file}."))),
+            fix=" ".join(filter(None, (nearest, there, place))),
             looked_in=", ".join(map(str, self.directories)),
         )
 
@@ -165,7 +169,7 @@ class Configuration:
         return (*self.profiles, *self.broken)
 
     @property
-    def _own_file(self) -> Path:
+    def own_file(self) -> Path:
         """Where the user would write a profile."""
         return Path(paths.jupyter_config_dir()) / f"{_NAME}.json"
 
@@ -263,9 +267,15 @@ def _section(file: Path) -> dict[str, Any]:
         raise ConfigurationError(f"{file} cannot be read: {type(error).__name__}.", fix="Mend it.") from None
     except OSError as error:
         raise ConfigurationError(f"{file} cannot be read: {error.strerror}.", fix="Check its permissions.") from error
+    outside = [key for key in _object(content, f"{file}") if key in _SECTION]
+    if outside and "Federation" not in content:
+        raise ConfigurationError(
+            f"{file}: `{outside[0]}` stands outside of `Federation`.",
+            fix='Put all of it under `Federation`: {"Federation": {...}}.',
+        )
     _check_keys(content, ("Federation",), f"{file}")
     section = _object(content.get("Federation", {}), f"{file}: `Federation`")
-    _check_keys(section, ("default_profile", "profiles", "policy"), f"{file}: `Federation`")
+    _check_keys(section, _SECTION, f"{file}: `Federation`")
     if not isinstance(section.get("default_profile", ""), str):
         raise ConfigurationError(f"{file}: `default_profile` is not a string.", fix="Give a profile's name.")
     _object(section.get("policy", {}), f"{file}: `policy`")

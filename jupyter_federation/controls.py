@@ -422,7 +422,7 @@ def _told(sign_in: SignIn | None) -> dict[str, Any] | None:
         if offer is None
         else {
             "issuer": offer.issuer,
-            "steps": list(offer.steps),
+            "steps": [*offer.steps, *filter(None, (offer.otherwise,))],
             "address": offer.address,
             "code": offer.code,
             "until": None if offer.until is None else round(offer.until.timestamp() * 1000),

@@ -52,7 +52,10 @@ TARGET, one of
 
 The other options are the same as a profile's keys.
 """
-_OPTION_LINE = "  {:<30}  {} ({})\n"
+_OPTION_LINE = "  {:<30}  {}{}\n"
+_VALUES = dict.fromkeys(("list", "integers"), " ({}, with spaces between)") | {
+    "flag": ""
+}  # of the other kinds: " ({})"
 # --token, --id-token and the like with what follows, but not --token-file.
 _TOKEN_ON_THE_LINE = re.compile(
     r"(?<!-)(--(?:\w[\w-]{0,40}[_-])?(?:token|secret|password|access[_-]key))(?:\s*=\s*|\s+|$)\S*"
@@ -219,10 +222,10 @@ def _run(words: deque[str]) -> Any:
     first = words.popleft() if words and not words[0].startswith("-") else None
     if first in SUBCOMMANDS:
         return _run_subcommand(first, words)
-    options = _parse(words)
+    profile, options = _parse(first, words)
     from jupyter_federation import calls
 
-    return calls.federate(first, **options)
+    return calls.federate(profile, **options)
 
 
 def _run_subcommand(command: str, words: deque[str]) -> Any:
@@ -230,11 +233,10 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
         return _doctor(words)
     sign_out = command == "clear" and "--sign-out" in words
     names = [word for word in words if not (sign_out and word == "--sign-out")]
-    if len(names) > (command == "clear") or any(name.startswith("-") for name in names):
+    options, plain = ([name for name in names if name.startswith("-") is dashed] for dashed in (True, False))
+    if surplus := [*options, *plain[command == "clear" :]]:
         usage = "clear [PROFILE] [--sign-out]" if command == "clear" else command
-        raise ConfigurationError(
-            f"%federate {command} does not take what stands behind it.", fix=f"Type %federate {usage}."
-        )
+        raise ConfigurationError(f"%federate {command} does not take {surplus[0]!r}.", fix=f"Type %federate {usage}.")
     if command == "profiles":
         from jupyter_federation.config import load
         from jupyter_federation.profile_table import ProfileTable
@@ -251,7 +253,8 @@ def _doctor(words: deque[str]) -> Any:
     """What ``%federate doctor`` shows; of a sign-in that lives, it takes the token."""
     name, trust_policy, flags = None, None, set()
     while words:
-        word, equals, value = words.popleft().partition("=")
+        said = words.popleft()
+        word, equals, value = said.partition("=")
         if word == "--trust-policy":
             trust_policy = str(value if equals else _value(word, words, several=False))
         elif word in {"--no-exchange", "--json"} and not equals:
@@ -260,7 +263,7 @@ def _doctor(words: deque[str]) -> Any:
             name = word
         else:
             raise ConfigurationError(
-                "%federate doctor does not take what stands behind it.",
+                f"%federate doctor does not take {said!r}.",
                 fix="Type %federate doctor [PROFILE] [--no-exchange] [--trust-policy FILE] [--json]; --live is for a "
                 "terminal: jupyter federation doctor --live.",
             )
@@ -282,31 +285,33 @@ def _doctor(words: deque[str]) -> Any:
     return report
 
 
-def _parse(words: deque[str]) -> dict[str, Any]:
-    """The options, under their keys."""
+def _parse(profile: str | None, words: deque[str]) -> tuple[str | None, dict[str, Any]]:
+    """The federation profile, which may stand behind options too, and the options under their keys."""
     from jupyter_federation.options import did_you_mean
     from jupyter_federation.profile import OPTIONS
 
     keys = _keys()
     parsed: dict[str, Any] = {}
     while words:
-        name, equals, value = words.popleft().partition("=")
+        word = words.popleft()
+        if not word.startswith("-"):
+            profile = _behind_options(word, profile)
+            continue
+        name, equals, value = word.partition("=")
         if not name.startswith("--"):
             raise ConfigurationError(
-                "%federate takes one word, a federation profile or a subcommand, and options that begin with --.",
-                fix="Put a value with spaces into quotes; %federate --help shows what there is.",
+                f"%federate has no option {name}: they begin with --.", fix="%federate --help lists them all."
             )
-        if name == "--profile":
-            raise ConfigurationError("A federation profile needs no option.", fix="Type %federate NAME.")
         if name not in keys:
-            raise ConfigurationError(
-                f"%federate has no option {name}.", fix=did_you_mean(name, keys) or "%federate --help lists them all."
-            )
+            near = did_you_mean(name, (*keys, "--profile"))
+            if near == did_you_mean("--profile", ("--profile",)):
+                raise ConfigurationError("A federation profile needs no option.", fix="Type %federate NAME.")
+            raise ConfigurationError(f"%federate has no option {name}.", fix=near or "%federate --help lists them all.")
         source, key = _TOKEN_OPTIONS.get(name, (None, keys[name]))
         said: dict[str, Any]
         if OPTIONS[key].kind == "flag":
-            if equals:
-                raise ConfigurationError(f"{name} takes no value.", fix=f"Write {name} alone.")
+            if equals or (words and words[0].lower() in {"true", "false"}):
+                raise ConfigurationError(f"{name} takes no value.", fix=f"Write {name} alone, or leave it out.")
             said = {key: True}
         else:
             said = {key: value if equals else _value(name, words, several=OPTIONS[key].kind in {"list", "integers"})}
@@ -317,7 +322,23 @@ def _parse(words: deque[str]) -> dict[str, Any]:
                 f"{name} says anew where the token comes from.", fix="Keep one of the two options."
             )
         parsed |= said
-    return parsed
+    return profile, parsed
+
+
+def _behind_options(word: str, profile: str | None) -> str:
+    """``word``, which is no option's value, as the federation profile, where there is none yet."""
+    from jupyter_federation.config import SUBCOMMANDS
+
+    if profile is not None:
+        raise ConfigurationError(
+            f"%federate takes one word, a federation profile or a subcommand; {word!r} is one too many.",
+            fix="Put a value with spaces into quotes; %federate --help shows what there is.",
+        )
+    if word in SUBCOMMANDS:
+        raise ConfigurationError(
+            f"%federate {word} takes none of the options before it.", fix=f"Type %federate {word}."
+        )
+    return word
 
 
 def _value(name: str, words: deque[str], *, several: bool) -> str | list[str]:
@@ -368,5 +389,5 @@ def _help(command: str) -> str:
             continue  # it stands above, or must not stand on a line
         typed = f"--{key.replace('_', '-')} {option.metavar(key)}".rstrip()
         group = groups["Signing in" if option.sources or key == "source" else "At AWS"]
-        group.append(_OPTION_LINE.format(typed, option.help, option.expects))
+        group.append(_OPTION_LINE.format(typed, option.help, _VALUES.get(option.kind, " ({})").format(option.expects)))
     return _HELP + "".join(f"\n{title}\n{''.join(lines)}" for title, lines in groups.items())

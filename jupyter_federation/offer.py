@@ -17,14 +17,15 @@ _COPY = (
 class Offer:
     """An invitation to sign in.
 
-    ``steps`` are sentences.  ``address`` is where the browser goes, None where the person needs none from here;
-    ``code`` is what is typed there, where something is.  ``until`` says when the offer ends (UTC), None where it ends
-    with the answer.
+    ``steps`` are sentences, and so is ``otherwise``: what to do where the provider refuses.  ``address`` is where the
+    browser goes, None where the person needs none from here; ``code`` is what is typed there, where something is.
+    ``until`` says when the offer ends (UTC), None where it ends with the answer.
     """
 
     issuer: str
     client_id: str
     steps: tuple[str, ...]
+    otherwise: str | None = None
     address: str | None = None
     code: str | None = None
     until: datetime | None = None
@@ -33,7 +34,8 @@ class Offer:
         """Complete by itself; ``cancel`` says what ends it."""
         address = () if self.address is None else (self.address,)
         code = () if self.code is None else (f"The code is {self.code}",)
-        return "\n".join((self._headline, *self.steps, *address, *code, self._end(cancel)))
+        otherwise = () if self.otherwise is None else (self.otherwise,)
+        return "\n".join((self._headline, *self.steps, *address, *code, *otherwise, self._end(cancel)))
 
     def html(self, cancel: str = "interrupt the cell") -> str:
         """A link that opens the window, and the code with a button that copies it."""
@@ -51,10 +53,11 @@ class Offer:
                 f'<button onclick="{_COPY}">Copy</button></div>'
             )
         said = "".join(f"<div>{html.escape(step)}</div>" for step in self.steps)
+        otherwise = "" if self.otherwise is None else f"<div>{html.escape(self.otherwise)}</div>"
         return (
             '<div class="jf-offer" style="padding: 4px 12px">'
             f"<strong>{html.escape(self._headline)}</strong>{said}"
-            f"{link}{code}<div>{html.escape(self._end(cancel))}</div></div>"
+            f"{link}{code}{otherwise}<div>{html.escape(self._end(cancel))}</div></div>"
         )
 
     @property

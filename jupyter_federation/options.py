@@ -20,6 +20,8 @@ from jupyter_federation.redaction import holds_a_token
 _Settings = TypeVar("_Settings", bound=Any)  # a dataclass of options, with `origins`
 
 _SECRET_KEY = re.compile(r"(?:.*_)?(?:token|password|passphrase|secret|assertion|access_key(?:_id)?)", re.IGNORECASE)
+_SHORTENED = reprlib.Repr()
+_SHORTENED.maxstring = 120  # an ARN whole: one digit of it may be missing
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,7 +90,7 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
     try:
         return _read(options[key], value)
     except (ValueError, RecursionError):
-        shown = "" if options[key].secret else f", not {reprlib.repr(value)}"
+        shown = "" if options[key].secret else f", not {_SHORTENED.repr(value)}"
         raise ConfigurationError(
             f"{where}: `{key}` should be {options[key].expects}{shown}.",
             fix=did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}",

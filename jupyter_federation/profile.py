@@ -159,7 +159,9 @@ class Profile:
     )
     assume_role_arn: str | None = option("One further role to take from there; AWS gives it one hour at most.", **_ROLE)
     region: str | None = option(
-        "Where to sign in to AWS, and where to work.", expects="an AWS region", pattern=r"[a-z]+(?:-[a-z]+)+-\d+"
+        "Where to sign in to AWS, and where to work.",
+        expects="an AWS region (eu-west-1)",
+        pattern=r"[a-z]+(?:-[a-z]+)+-\d+",
     )
 
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)

@@ -8,6 +8,7 @@ from pathlib import Path
 from jupyter_federation.config import Configuration
 from jupyter_federation.profile import Profile
 
+_CELL = 'style="text-align: left; white-space: nowrap"'  # JupyterLab's own: to the right, and "eu-" over "west-1"
 _HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
 
 
@@ -29,7 +30,12 @@ class ProfileTable:
         rows += [(name, "broken", "", "", "see below") for name in configuration.broken]
         self._rows = [tuple(map(_printable, row)) for row in rows]
         self._broken = [_printable(str(error)) for error in configuration.broken.values()]
-        self._empty = f"No federation profile in {', '.join(_short(str(each)) for each in configuration.directories)}."
+        looked_in = ", ".join(_short(str(each)) for each in configuration.directories)
+        own = _short(str(configuration.own_file))
+        self._empty = (
+            f"No federation profile in {looked_in}. One would stand in {own}; docs/profiles.md has an example, and "
+            "jupyter federation doctor prints what to ask your administrator for."
+        )
 
     def __repr__(self) -> str:
         if not self._rows:
@@ -44,9 +50,9 @@ class ProfileTable:
     def _repr_html_(self) -> str:
         if not self._rows:
             return f"<p>{html.escape(self._empty)}</p>"
-        head = "".join(f"<th>{each}</th>" for each in _HEADINGS)
+        head = "".join(f"<th {_CELL}>{each}</th>" for each in _HEADINGS)
         body = "".join(
-            "<tr>" + "".join(f"<td>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
+            "<tr>" + "".join(f"<td {_CELL}>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
         )
         broken = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._broken)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{broken}"

@@ -31,7 +31,8 @@ class SessionStatus:
     """A session at one moment; it holds no secret.
 
     Displayed, it shows profile, state, times and names of variables only, because what a notebook displays is saved
-    with it.  Person, account, role and identity are attributes.  Times are UTC.
+    with it, and nothing that is wrong when it is read later.  Person, account, role and identity are attributes.  Times
+    are UTC.
 
     ``next_try_at`` is when a failed renewal is tried again by itself.  ``beside`` names the further identities
     (`jf.session`), ``way_back`` what signs in again.  ``interactive`` tells whether signing in asks the person;
@@ -82,7 +83,8 @@ class SessionStatus:
         return {**live, "text/html": self._repr_html_(), "text/plain": str(self)}
 
     def _repr_html_(self) -> str:
-        moments = [each for each in (self.credentials_expire_at, self.sign_in_expires_at) if each is not None]
+        known = (self.credentials_expire_at, self.sign_in_expires_at, self.next_try_at)
+        moments = [each for each in known if each is not None]
         lines = self._lines(datetime.now(timezone.utc))
         headline, *rest = (linked(line, pages=self.pages, moments=moments) for line in lines)
         colour = {"valid": "success", "expired": "error", "none": "info"}[self.credentials]
@@ -116,15 +118,14 @@ class SessionStatus:
         until = moment(self.credentials_expire_at)
         if self.credentials == "expired":
             return f"Signed in to AWS{profile}, but the credentials expired at {until}."
-        left = max(0, round((self.credentials_expire_at - now).total_seconds()))
-        return f"Signed in to AWS{profile}: credentials until {until} ({_duration(left)} left)."
+        return f"Signed in to AWS{profile}, as of {now:%H:%M} UTC: credentials until {until}."
 
     def _renewal(self, now: datetime) -> str:
         if self.sign_in == "needs_you":
             return f"The sign-in has ended: run {self.way_back} to sign in again. Clients that you hold go on with it."
         if self.next_try_at is not None:
-            seconds = max(0, round((self.next_try_at - now).total_seconds()))
-            return f"Renewing them has failed; the next try is in {_duration(seconds)}, %federate refresh tries now."
+            at = moment(self.next_try_at)
+            return f"Renewing them has failed; the next try is at {at}, %federate refresh tries before."
         if self.sign_in == "not_renewable":
             end = self.sign_in_expires_at
             if self.interactive:
@@ -140,11 +141,4 @@ class SessionStatus:
                 f"The token behind it {ends} at {moment(end)}, and nothing renews it: bring a fresh one by then, and "
                 f"run {self.way_back} again."
             )
-        return "Renewed in the background while the notebook runs."
-
-
-def _duration(seconds: int) -> str:
-    if seconds < 120:  # noqa: PLR2004 - two minutes, below which seconds matter
-        return f"{seconds} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60:02} min"  # noqa: PLR2004 - the same in hours
+        return "Renewed in the background until the kernel ends."

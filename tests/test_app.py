@@ -63,9 +63,11 @@ def test_the_demo_names_what_is_not_installed(monkeypatch, capsys):
 @pytest.mark.slow
 def test_the_quickstart_runs_headless(tmp_path):
     """`jupyter federation demo --execute` says what happened, and exits with 0."""
-    answer = jupyter_federation("demo", "--execute", stdout=subprocess.PIPE, cwd=tmp_path)
-    said = answer.communicate(timeout=100)[0]
-    assert answer.returncode == 0, said
+    answer = jupyter_federation("demo", "--execute", stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path)
+    said, warned = answer.communicate(timeout=100)
+    assert answer.returncode == 0, said + warned
+    assert warned == ""
+    assert len(re.findall(r"s: the key ends in \w{4}", said)) == 1  # one line that is written over
     for text in ("['README.txt', 'birds/autumn.csv', 'birds/spring.csv']", "curlew", "renewed;", "was cleared"):
         assert text in said
     assert [path.name for path in tmp_path.iterdir()] == ["home"]
@@ -103,7 +105,8 @@ def test_the_demo_serves_the_quickstart_and_leaves_nothing_behind(tmp_path, end)
         assert client.connect_ex(("127.0.0.1", int(re.search(r":(\d+)/", url)[1]))) != 0
 
 
-def jupyter_federation(*arguments, stdout, cwd=None, **environment):
+def jupyter_federation(*arguments, stdout, stderr=None, cwd=None, **environment):
     """The command as a shell would start it."""
     command = Path(sys.executable).with_name("jupyter-federation")
-    return subprocess.Popen([command, *arguments], stdout=stdout, text=True, cwd=cwd, env={**os.environ, **environment})
+    environment = {**os.environ, **environment}
+    return subprocess.Popen([command, *arguments], stdout=stdout, stderr=stderr, text=True, cwd=cwd, env=environment)

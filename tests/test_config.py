@@ -144,6 +144,27 @@ def test_a_file_that_cannot_be_read_is_an_error(directories, load, content):
         load()
 
 
+@pytest.mark.parametrize("key", ["profiles", "default_profile", "policy"])
+def test_what_stands_outside_of_federation_is_told_where_it_belongs(directories, load, key):
+    """The outer key is what is forgotten first."""
+    (directories["user"] / "jupyter_federation_config.json").write_text(json.dumps({key: {}}))
+    with pytest.raises(ConfigurationError, match=rf"`{key}` stands outside.*Put all of it under `Federation`"):
+        load()
+
+
+def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, monkeypatch, directories):
+    """And where there is no profile at all, the file in which one would stand, which need not exist."""
+    monkeypatch.setattr(paths, "jupyter_config_dir", lambda: str(directories["user"]))
+    own = directories["user"] / "jupyter_federation_config.json"
+    with pytest.raises(ConfigurationError) as none_yet:
+        load().profile("gone")
+    assert none_yet.value.fix == f"There is none yet. One would stand in {own}."
+    file = write("system", profiles={"research": FILE})
+    with pytest.raises(ConfigurationError) as others:
+        load().profile("gone")
+    assert others.value.fix == f"There are: research. Read were {file}."
+
+
 @pytest.mark.parametrize(
     ("keys", "said"),
     [
@@ -153,8 +174,9 @@ def test_a_file_that_cannot_be_read_is_an_error(directories, load, content):
         ({"source": "entro"}, "`source` should be one of entra, oidc"),
         ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
         ({"identity_pool_id": "us-east-1/abc"}, "should be a Cognito id (REGION:UUID), not 'us-east-1/abc'"),
-        ({"region": "eu_west_1"}, "`region` should be an AWS region, not 'eu_west_1'"),
+        ({"region": "eu_west_1"}, "`region` should be an AWS region (eu-west-1), not 'eu_west_1'"),
         ({"role_arn": "arn:aws:iam::12:role/x"}, "should be an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)"),
+        ({"role_arn": ROLE.replace("1234", "124")}, f"not '{ROLE.replace('1234', '124')}'"),
         ({"tenant": "Common"}, "`tenant` should be one tenant's id or domain, not 'Common'. What `tenant` is: Entra's"),
         ({"duration_seconds": 60}, "should be seconds from 900 to 43200, not 60"),
         ({"duration_seconds": True}, "not True"),

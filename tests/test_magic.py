@@ -108,6 +108,9 @@ def stored(shell):
         ("", ("federate", (None,), {})),
         ("research", ("federate", ("research",), {})),
         ("research --region eu-west-1", ("federate", ("research",), {"region": "eu-west-1"})),
+        ("--duration-seconds 900 prod", ("federate", ("prod",), {"duration_seconds": "900"})),
+        ("--region=eu-west-1 prod", ("federate", ("prod",), {"region": "eu-west-1"})),
+        ("--no-browser prod --region x", ("federate", ("prod",), {"no_browser": True, "region": "x"})),
         ("--token-file /run/token", ("federate", (None,), {"source": "file", "path": "/run/token"})),
         ("--token-env=TOKEN", ("federate", (None,), {"source": "env", "variable": "TOKEN"})),
         ("--token-var token", ("federate", (None,), {"source": "var", "variable": "token"})),
@@ -161,16 +164,21 @@ def test_a_backslash_of_a_windows_path_is_itself():
         ("--role-arn --region x", "--role-arn needs a value"),
         ("--token-prompt=x", "--token-prompt takes no value"),
         ("--no-browser=yes", "--no-browser takes no value"),
+        ("--no-browser true", "--no-browser takes no value"),
         ("--token-file x --token-env Y", "Keep one of the two options"),
         ("--token-file x --source env", "Keep one of the two options"),
-        ("research prod", "takes one word"),
-        ("--region x prod", "takes one word"),
+        ("research prod", "'prod' is one too many"),
+        ("--region x research prod", "'prod' is one too many"),
+        ("research --region x prod", "'prod' is one too many"),
+        ("--no-browser status", "status takes none of the options before it. Type %federate status."),
         ("--token-file 'x", "quote on the %federate line is not closed"),
-        ("status now", "status does not take what stands behind it. Type %federate status."),
-        ("clear --sign-ou", "Type %federate clear [PROFILE] [--sign-out]"),
-        ("clear a b", "Type %federate clear [PROFILE] [--sign-out]"),
+        ("status now", "status does not take 'now'. Type %federate status."),
+        ("clear --sign-ou", "clear does not take '--sign-ou'. Type %federate clear [PROFILE] [--sign-out]"),
+        ("clear a b", "clear does not take 'b'. Type %federate clear [PROFILE] [--sign-out]"),
         ("--profile prod", "Type %federate NAME"),
-        ("-p prod", "options that begin with --"),
+        ("--profil prod", "Type %federate NAME"),
+        ("-p prod", "no option -p: they begin with --"),
+        ("doctor --jsno", "doctor does not take '--jsno'"),
     ],
 )
 def test_a_wrong_line_is_a_configuration_error_that_says_how(shell, federation, capsys, line, said):
@@ -201,6 +209,15 @@ def test_help_shows_every_option(shell, capsys):
         shown.index("Signing in") < shown.index("--tenant TENANT") < shown.index("At AWS") < shown.index("--region R")
     )
     assert "--client-secret " not in shown
+    assert "(true or false)" not in shown
+    assert "(a list of scopes, with spaces between)" in shown
+
+
+def test_help_as_a_word_leads_to_the_option(shell, capsys, tmp_path, monkeypatch):
+    """Where no federation profile is called so."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", str(tmp_path))
+    run(shell, "%federate help")
+    assert "%federate --help shows what there is." in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("line", ["clear --help", "clear -h", "clear prod --help"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from datetime import datetime, timedelta, timezone
 from html.parser import HTMLParser
@@ -73,6 +74,25 @@ def test_two_times_in_the_same_second_are_one_mark():
     times = [attributes["datetime"] for tag, attributes in Read(status._repr_html_()).tags if tag == "time"]
     assert ["2026-01-01T12:00:00Z"] * 2 == times  # one in each of two lines
     assert str(status).count("12:00:00") == 2
+
+
+@pytest.mark.parametrize("next_try_at", [None, NOON])
+def test_what_a_saved_notebook_shows_counts_nothing_down(next_try_at):
+    """It may be read after a restart, or next week: it says of which minute it is, and times, and no time left."""
+    status = SessionStatus(
+        credentials="valid",
+        sign_in="ok",
+        is_federated=True,
+        profile="demo",
+        credentials_expire_at=NOON,
+        next_try_at=next_try_at,
+    )
+    headline, renewal = status._lines(NOON - timedelta(seconds=29))
+    signed_in = "Signed in to AWS with the federation profile 'demo', as of 11:59 UTC"
+    assert headline == f"{signed_in}: credentials until 2026-01-01 12:00:00 UTC."
+    assert ("until the kernel ends" if next_try_at is None else "the next try is at 2026-01-01 12:00:00 UTC") in renewal
+    assert not re.search(r"\d s\b|left", headline + renewal)
+    assert [headline, renewal] == status._lines(NOON - timedelta(seconds=2))
 
 
 def test_what_stands_around_the_marks_is_text():

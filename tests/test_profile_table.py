@@ -41,7 +41,9 @@ def test_a_terminal_gets_aligned_columns(table):
 def test_a_notebook_gets_a_table_with_everything_escaped(table):
     """A profile's name is data."""
     html = table._repr_html_()
-    assert "<td>&lt;prod&gt;</td><td>entra</td><td>role Reader</td><td>eu-west-1</td>" in html
+    cells = re.sub(r" style=\"text-align: left; white-space: nowrap\"", "", html)
+    assert "<td>&lt;prod&gt;</td><td>entra</td><td>role Reader</td><td>eu-west-1</td>" in cells
+    assert not re.search("<t[hd]>", html)  # each is aligned, and none is broken
     assert "<prod>" not in html
 
 
@@ -60,8 +62,11 @@ def test_no_account_is_shown(table):
     assert "123456789012" not in repr(table) + table._repr_html_()
 
 
-def test_without_a_profile_it_says_where_one_was_looked_for():
+def test_without_a_profile_it_says_where_one_was_looked_for_and_where_one_would_stand(monkeypatch):
     """In both forms."""
+    monkeypatch.setenv("JUPYTER_CONFIG_DIR", "/etc/own")
     table = ProfileTable(Configuration(directories=(Path("/etc/jupyter"), Path("/a<b"))))
-    assert repr(table) == "No federation profile in /etc/jupyter, /a<b."
-    assert table._repr_html_() == "<p>No federation profile in /etc/jupyter, /a&lt;b.</p>"
+    said = "No federation profile in /etc/jupyter, /a<b. One would stand in /etc/own/jupyter_federation_config.json; "
+    assert repr(table).startswith(said)
+    assert "jupyter federation doctor" in repr(table)
+    assert table._repr_html_() == f"<p>{repr(table).replace('<', '&lt;')}</p>"

@@ -47,6 +47,11 @@ def refusal(head: bytes, authority: str, token: str) -> bytes | None:
         (asked[2] != PATH.encode(), 404, "There is nothing here."),
         (asked[1] != b"GET" or headers.get("content-length", ["0"]) != ["0"], 405, "This endpoint takes GET alone."),
         (
+            not authorization,
+            401,
+            f"No Authorization came; tools that know no {TOKEN_FILE} need endpoint_token_variable (docs/tools.md).",
+        ),
+        (
             len(authorization) != 1
             or not token  # it has ended
             or not hmac.compare_digest(authorization[0].encode(), token.encode()),

@@ -25,13 +25,16 @@ _NEEDS = ("flask", "flask_cors", "jupyterlab", "jwt", "moto", "nbclient", "nbfor
 _LAB_TIMEOUT = 90  # seconds until JupyterLab answers, on a slow machine
 _CELL_TIMEOUT = 120  # seconds
 _NAME = "quickstart.ipynb"
+_BESIDE = "data-stack.ipynb"
 
 
 def open_lab(*, browser: bool) -> int:
     """JupyterLab on a copy of the quickstart, until Ctrl-C ends it and everything with it; the exit status."""
     with _world() as (servers, notebook), _lab(servers, notebook.parent) as (lab, server):
         address = f"{server['url']}lab/tree/{_NAME}?token={server['token']}"
-        _say(f"\n    {address}\n\nJupyterLab is ready. Ctrl-C ends it, the servers and this copy of the notebook.")
+        _say(f"\n    {address}\n\nJupyterLab is ready, with {_NAME} open: run its cells from top to bottom.")
+        _say(f"{_BESIDE}, beside it, is for pandas, polars, DuckDB and pyarrow; its first cell says what to install.")
+        _say("Ctrl-C ends JupyterLab, the servers and these copies of the notebooks.")
         if browser:
             # Not the address itself: it would stand in the browser's argv, which everybody on the host can read.
             webbrowser.open((servers.directory / "runtime" / f"jpserver-{lab.pid}-open.html").as_uri())
@@ -46,10 +49,12 @@ def execute() -> int:
         import nbformat
         from nbclient import NotebookClient
         from nbclient.exceptions import CellExecutionError
+        from traitlets.config import Config
 
         client = NotebookClient(
             nbformat.reads(notebook.read_text(encoding="utf-8"), as_version=4),
             timeout=_CELL_TIMEOUT,
+            config=Config(KernelManager=_encrypted()),
             on_cell_start=_say_source,
             on_cell_executed=_say_outputs,
         )
@@ -66,7 +71,7 @@ def execute() -> int:
 
 @contextlib.contextmanager
 def _world() -> Iterator[tuple[DemoServers, Path]]:
-    """Both servers, and a copy of the notebook in a directory of its own."""
+    """Both servers, and a copy of the notebooks in a directory of its own."""
     missing = [name for name in _NEEDS if importlib.util.find_spec(name) is None]
     if missing:
         raise ConfigurationError(
@@ -83,14 +88,31 @@ def _world() -> Iterator[tuple[DemoServers, Path]]:
         notebook = servers.directory / "notebooks" / _NAME
         notebook.parent.mkdir()
         shutil.copyfile(_quickstart(), notebook)
+        shutil.copyfile(_shipped(_BESIDE), notebook.with_name(_BESIDE))
         yield servers, notebook
 
 
 def _quickstart() -> Path:
-    """The notebook: beside this file in an installed package, in notebooks/ in a checkout."""
+    return _shipped(_NAME)
+
+
+def _shipped(name: str) -> Path:
+    """A notebook: beside this file in an installed package, in notebooks/ in a checkout."""
     here = Path(__file__).parent
-    installed = here / _NAME
-    return installed if installed.exists() else here.parent.parent / "notebooks" / _NAME
+    installed = here / name
+    return installed if installed.exists() else here.parent.parent / "notebooks" / name
+
+
+def _encrypted() -> dict[str, str]:
+    """Kernels that are spoken to in secret where they can be; ipykernel 7.4 warns of others."""
+    import zmq
+    from jupyter_client.manager import KernelManager
+
+    return (
+        {"transport_encryption": "auto"}
+        if "transport_encryption" in KernelManager.class_traits() and zmq.has("curve")
+        else {}
+    )
 
 
 def _environment(servers: DemoServers) -> dict[str, str]:
@@ -110,6 +132,9 @@ def _lab(servers: DemoServers, root: Path) -> Iterator[tuple[subprocess.Popen[by
     command += [f"--ServerApp.root_dir={root}", "--ServerApp.ip=127.0.0.1", "--ServerApp.allow_root=True"]
     command += [f"--LabApp.default_url=/lab/tree/{_NAME}"]
     command += [f"--LabApp.workspaces_dir={workspaces}", f"--LabApp.user_settings_dir={settings}"]
+    command += [f"--KernelManager.{name}={value}" for name, value in _encrypted().items()]
+    # No pings on one machine: of Jupyter's own interval, which is in milliseconds, Tornado warns.
+    command += ["--ServerApp.tornado_settings={'ws_ping_interval': 0}"]
     lab = subprocess.Popen(  # noqa: S603 - our own interpreter
         command,
         cwd=root,  # `-m` looks there first: not where the person happens to stand
@@ -145,9 +170,25 @@ def _say_source(cell: Mapping[str, Any], cell_index: int) -> None:  # noqa: ARG0
 
 
 def _say_outputs(cell: Mapping[str, Any], cell_index: int, execute_reply: object) -> None:  # noqa: ARG001
+    said: list[str] = []
+    before = None
     for output in cell.get("outputs", ()):
-        lines = _text(output).splitlines() or [""]
-        _say("\n".join(line.rpartition("\r")[2] for line in lines))
+        stream = output.get("name")  # None: no stream
+        if stream is not None and stream == before:
+            said[-1] += _text(output)
+        else:
+            said.append(_text(output))
+        before = stream
+    for text in said:
+        _say("\n".join(map(_overwritten, text.removesuffix("\n").split("\n"))))
+
+
+def _overwritten(line: str) -> str:
+    """What shows of ``line``: behind a carriage return it is written over from its beginning."""
+    shown = ""
+    for part in line.split("\r"):
+        shown = part + shown[len(part) :]
+    return shown
 
 
 def _text(output: Mapping[str, Any]) -> str:

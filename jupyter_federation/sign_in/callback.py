@@ -44,7 +44,8 @@ class CallbackRung:
             offer = Offer(
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
-                steps=self._steps(redirect_uri),
+                steps=("Open this where you use Jupyter, and sign in; the last page says when to come back here.",),
+                otherwise=self._otherwise(redirect_uri),
                 address=address,
                 until=datetime.now(timezone.utc) + self._patience,
             )
@@ -58,12 +59,9 @@ class CallbackRung:
             )
         return sign_in.redeem(answer)
 
-    def _steps(self, redirect_uri: str) -> tuple[str, ...]:
-        steps = (
-            "Open this where you use Jupyter, and sign in; the last page says when to come back here.",
-            f"Should its page refuse, check `client_id`, and have the redirect URI {redirect_uri} registered for it.",
-        )
-        return steps if self._instead is None else (*steps, f"Until then, cancel the sign-in and run {self._instead}.")
+    def _otherwise(self, redirect_uri: str) -> str:
+        meanwhile = "" if self._instead is None else f"; until then, cancel and run {self._instead}"
+        return f"If that page refuses: have the redirect URI {redirect_uri} registered{meanwhile}."
 
     def _redirect_uri(self) -> str:
         with _begins():

@@ -16,16 +16,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 
 @pytest.fixture
-def demo():
-    """`jupyter federation demo`, by the URL that it prints."""
+def demo(tmp_path):
+    """`jupyter federation demo`, by the URL that it prints; it warns neither of its kernels nor of its pings."""
     command = [Path(sys.executable).with_name("jupyter-federation"), "demo", "--no-browser"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ) as process:
+    stderr_file = tmp_path / "stderr"
+    with (
+        stderr_file.open("w") as stderr,
+        subprocess.Popen(command, stdout=subprocess.PIPE, stderr=stderr, text=True, env=os.environ) as process,
+    ):
         try:
             yield next(found[0] for line in process.stdout if (found := re.search(r"http://127\.0\.0\.1:\S+", line)))
         finally:
             process.send_signal(signal.SIGINT)
             process.communicate(timeout=30)
     assert process.returncode == 0
+    said = stderr_file.read_text()
+    assert [] == [warning for warning in ("without encryption", "websocket_ping_timeout") if warning in said]
 
 
 @pytest.fixture

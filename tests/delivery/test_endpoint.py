@@ -217,6 +217,14 @@ def test_a_token_that_is_not_quite_the_token_is_refused(client, case):
     assert TOKEN_FILE in answer.content["message"]
 
 
+@pytest.mark.parametrize(("line", "told"), [("X-Other: x", True), ("Authorization: x", False)])
+def test_a_tool_that_sends_no_authorization_is_told_what_it_needs(client, line, told):
+    """An AWS CLI before 2.15 shows the answer; a wrong token is another matter."""
+    answer = client.send(client.head(authorization=line))
+    assert 401 == answer.status
+    assert told == ("endpoint_token_variable" in answer.content["message"])
+
+
 @pytest.mark.parametrize(
     ("status", "lines"),
     [

@@ -81,6 +81,11 @@ def test_it_comes_before_paste_and_says_where_it_comes_back_to(elsewhere, person
     assert ([], [True], [".server"]) == (person.questions, person.pages, left_in(mailbox))
     for said in (provider.issuer, "notebook", "The offer stands for 5 minutes, until", CALLBACK, "--no-browser"):
         assert all(said in shown for shown in person.shown[0])
+    for shown in person.shown[0]:  # what to do where it fails comes after what to do
+        assert (
+            shown.index("Open this") < shown.index(provider.issuer, shown.index("Open this")) < shown.index("refuses")
+        )
+        assert "`" not in shown
 
 
 def test_the_challenge_is_s256_and_the_redirect_is_the_servers(elsewhere, person):
