@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 
@@ -22,9 +22,15 @@ def time_tag(at: datetime, attributes: str = "") -> str:
     return f'<time{attributes} style="white-space: nowrap" datetime="{at:%Y-%m-%dT%H:%M:%SZ}">{moment(at)}</time>'
 
 
-def linked(text: str, *, pages: Iterable[str] = (), moments: Iterable[datetime] = ()) -> str:
-    """``text`` escaped; in it the addresses ``pages`` are links, and the ``moments`` (as `moment` writes) times."""
-    made = {moment(at): time_tag(at) for at in moments} | {page: _link(page) for page in pages}
+def linked(
+    text: str,
+    *,
+    pages: Iterable[str] = (),
+    moments: Iterable[datetime] = (),
+    tag: Callable[[datetime], str] = time_tag,
+) -> str:
+    """``text`` escaped; in it the addresses ``pages`` are links, and the ``moments`` (as `moment` writes) a ``tag``."""
+    made = {moment(at): tag(at) for at in moments} | {page: _link(page) for page in pages}
     if not made:
         return escaped(text)
     longest_first = sorted(made, key=len, reverse=True)  # one address may begin with another

@@ -14,7 +14,7 @@ account and role are filled in by the extension, which finds its way by these cl
 
 For a stylesheet besides: ``jf-state`` and on the same element ``jf-is-none``, ``-valid``, ``-expired``, ``-needs-you``,
 ``-cleared``, ``-refreshing``; in it ``jf-headline``, ``jf-badge`` and rows ``jf-row jf-row-<what>`` (who, where,
-identity, credentials, sign-in, renewal, profile, set-aside, beside, remark, error) of a ``jf-label`` and a
+identity, credentials, renewal, profile, set-aside, beside, remark, error) of a ``jf-label`` and a
 ``jf-value``; ``jf-hint`` on what stands for account and role while they are not known, ``jf-actions`` around the
 buttons, ``jf-notice`` on what a click was refused for.
 """
@@ -24,7 +24,7 @@ from __future__ import annotations
 import contextvars
 import threading
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.controls import Controls, shared
@@ -262,10 +262,10 @@ def _time_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
         key = f'<span class="jf-place-key" style="{_MUTED}; white-space: nowrap"></span>'
         until = f"{over} {_countdown(status.credentials_expire_at)} {key}"
         yield "credentials", "AWS credentials", until
-    if status.is_federated and (status.sign_in != "ok" or status.next_try_at is None):
-        yield "sign-in", "Sign-in", _sign_in(status)
-    if status.next_try_at is not None and status.sign_in != "needs_you":
-        yield "renewal", "Renewal", f"has failed; the next try is at {_countdown(status.next_try_at)}"
+    if status.is_federated:
+        moments = [at for at in (status.sign_in_expires_at, status.next_try_at) if at is not None]
+        said = status.outlook(datetime.now(timezone.utc))
+        yield "renewal", "Renewal", linked(said, moments=moments, tag=_countdown)
 
 
 def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
@@ -276,21 +276,6 @@ def _said_rows(status: SessionStatus) -> Iterator[tuple[str, str, str]]:
         yield "remark", "", escaped(status.happened)
     for remark in status.remarks:
         yield "remark", "", f'<span style="{_MUTED}">{linked(remark, pages=status.pages)}</span>'
-
-
-def _sign_in(status: SessionStatus) -> str:
-    if status.sign_in == "needs_you":
-        return "has ended: sign in again; clients that you hold go on with it"
-    if status.sign_in == "not_renewable":
-        if status.interactive:
-            ends = "" if status.sign_in_expires_at is None else f"ends {_countdown(status.sign_in_expires_at)} and "
-            return f"{ends}cannot be renewed: sign in anew before, by the button"
-        if status.sign_in_expires_at is None:
-            return "nothing renews its token: bring a fresh one when the credentials have expired"
-        return (
-            f"nothing renews its token, which ends {_countdown(status.sign_in_expires_at)}: bring a fresh one by then"
-        )
-    return "is renewed in the background while the notebook runs"
 
 
 def _countdown(at: datetime) -> str:

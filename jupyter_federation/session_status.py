@@ -101,7 +101,7 @@ class SessionStatus:
         if self.refreshing:
             lines.append("Renewing the AWS credentials now.")
         if self.is_federated:
-            lines.append(self._renewal(now))
+            lines.append(self.outlook(now))
         if self.set_aside:
             lines.append(f"Set aside while signed in, given back on clear: {', '.join(self.set_aside)}.")
         lines += self.remarks
@@ -120,7 +120,8 @@ class SessionStatus:
             return f"Signed in to AWS{profile}, but the credentials expired at {until}."
         return f"Signed in to AWS{profile}, as of {now:%H:%M} UTC: credentials until {until}."
 
-    def _renewal(self, now: datetime) -> str:
+    def outlook(self, now: datetime) -> str:
+        """What becomes of a session when nobody does anything, and what to do; for each screen in the same words."""
         if self.sign_in == "needs_you":
             return f"The sign-in has ended: run {self.way_back} to sign in again. Clients that you hold go on with it."
         if self.next_try_at is not None:

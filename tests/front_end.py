@@ -177,10 +177,13 @@ def profiles(isolated_home):
 
 @pytest.fixture
 def start_kernel(isolated_home, monkeypatch):
-    """``start_kernel(*options)``: a kernel, and the front end of it, which goes with the test."""
+    """``start_kernel(*options)``: a kernel, and the front end of it, which goes with the test and leaves no token."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("PYDEVD_DISABLE_FILE_VALIDATION", "1")  # or older debuggers warn in the kernel's log
+    temporary = isolated_home / "tmp"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
     with contextlib.ExitStack() as stack, _event_loop():
 
         def start(*options):
@@ -189,13 +192,14 @@ def start_kernel(isolated_home, monkeypatch):
             manager = KernelManager(kernel_name="python3")
             stack.callback(manager.cleanup_resources)
             manager.start_kernel(extra_arguments=[*options], stdout=errors, stderr=errors, cwd=str(isolated_home))
-            stack.callback(manager.shutdown_kernel, now=True)
+            stack.callback(manager.shutdown_kernel)
             front_end = FrontEnd(manager, log)
             stack.callback(front_end.close)
             front_end.begin()
             return front_end
 
         yield start
+    assert [] == [*temporary.iterdir()]
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from chromium import launched
+from tests.chromium import launched
 
 DOCS = Path(__file__).parents[1] / "docs"
 

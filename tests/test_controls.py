@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections import Counter
@@ -393,11 +394,29 @@ def test_the_markup_escapes_and_names_nobody():
 def test_the_way_to_a_new_sign_in_fits_what_signs_in():
     """Where the person is asked, a button or a clear comes first: %federate alone finds them signed in."""
     brought = replace(VALID, sign_in="not_renewable", sign_in_expires_at=NOON, way_back="%federate research")
-    assert "bring a fresh one by then" in str(brought)
-    assert "bring a fresh one by then" in markup(brought)
     asked = replace(brought, interactive=True)
-    assert "with %federate clear and then %federate research" in str(asked)
-    assert "sign in anew before, by the button" in markup(asked)
+    for shown in (str, markup):
+        assert "bring a fresh one by then, and run %federate research again." in shown(brought)
+        assert "Sign in button, or with %federate clear and then %federate research." in shown(asked)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"next_try_at": NOON},
+        {"sign_in": "needs_you"},
+        {"sign_in": "not_renewable", "sign_in_expires_at": NOON},
+        {"sign_in": "not_renewable", "sign_in_expires_at": NOON, "interactive": True, "way_back": "%federate <b>"},
+    ],
+)
+def test_status_and_panel_say_the_same_of_what_becomes_of_a_session(more):
+    """Word for word, each time in the panel as one that counts down."""
+    status = replace(VALID, **more)
+    said, shown = status.outlook(datetime.now(timezone.utc)), markup(status)
+    assert said in str(status).splitlines()
+    assert markup_room.escaped(said) in re.sub("</?time[^>]*>", "", shown)
+    assert 1 + said.count(" UTC") == shown.count("<time") == shown.count('class="jf-countdown"')
 
 
 def test_the_markup_does_not_change_while_nothing_happens(monkeypatch):

@@ -26,11 +26,8 @@ export function addCommands(
   ) =>
     registry.addCommand(id, {
       label,
-      isEnabled: () => {
-        const kernel = kernels.current;
-        return kernel?.compatible === true && makesSense(kernel);
-      },
-      execute: () => (kernels.current ? run(kernels.current) : undefined)
+      isEnabled: () => !!kernels.current?.compatible && makesSense(kernels.current),
+      execute: () => kernels.current && run(kernels.current)
     });
   add(
     SIGN_IN,

@@ -108,25 +108,28 @@ export function words(state: State, now: number, warnMinutes: number, trans: Tra
       none: trans.__('Not signed in to AWS.')
     }[why];
   }
-  if (level(state, now, warnMinutes) === 'warn') {
-    return trans.__('The AWS session ends in less than %1.', duration(warnMinutes * 60_000, trans));
+  const { sign_in, last_error, refreshing } = state.status;
+  if (sign_in === 'ok' && !last_error) {
+    return refreshing
+      ? trans.__('The AWS session is being renewed.')
+      : trans.__('The AWS session is renewed in the background.');
   }
-  return state.status.refreshing
-    ? trans.__('The AWS session is being renewed.')
+  return level(state, now, warnMinutes) === 'warn'
+    ? trans.__('The AWS session ends in less than %1.', duration(warnMinutes * 60_000, trans))
     : trans.__('Signed in to AWS.');
 }
 
-/** What becomes of the session when nobody does anything; null where there is none. */
+/** What becomes of the session when nobody does anything; null where it is renewed, and where there is none. */
 export function outlook(state: State, now: number, trans: TranslationBundle): string | null {
   const { sign_in, next_try_at, interactive, way_back } = state.status;
   if (needsSignIn(state, now)) {
     return null;
   }
   if (next_try_at !== null) {
-    return trans.__('Renewing it has failed and is tried again.');
+    return trans.__('Renewing the AWS session has failed; it is tried again.');
   }
   if (sign_in !== 'not_renewable') {
-    return trans.__('Renewed in the background.');
+    return null;
   }
   return interactive
     ? trans.__('Nothing renews it: sign in anew before it ends.')

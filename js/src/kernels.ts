@@ -85,9 +85,7 @@ class FederationKernel implements IFederationKernel {
       throw new Error('The kernel has gone away');
     }
     const reply = parseReply(await send(connection, request));
-    if (reply.state && this.connections.size) {
-      this.take(reply.state);
-    }
+    this.connections.size && this.take(reply.state);
     return reply;
   }
 
@@ -268,17 +266,17 @@ export class FederationKernels implements IFederationKernels {
     }
     this.changed.emit();
     const runs = this.all.some(kernel => kernel.state.status.credentials_expire_at !== null);
-    if (runs && this.timer === null) {
-      this.timer = window.setInterval(() => this.ticked.emit(), 1000);
-    } else if (!runs && this.timer !== null) {
+    if (runs) {
+      this.timer ||= window.setInterval(() => this.ticked.emit(), 1000);
+    } else {
       window.clearInterval(this.timer);
-      this.timer = null;
+      this.timer = 0;
     }
   }
 
   private readonly kernels = new Map<string, FederationKernel>();
   private readonly panels = new Map<Widget, SessionPanel>();
-  private timer: number | null = null;
+  private timer = 0; // none
 }
 
 /** The content of the reply; rejects when the connection goes away first. */

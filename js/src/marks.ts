@@ -61,6 +61,13 @@ export function countdown(until: number | null): HTMLElement | null {
   return time;
 }
 
+/** A screen reader announces what is written, so the same text is not written again. */
+export function write(node: Element, text: string): void {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+}
+
 /** What stood in a place: it stands there again when nobody is signed in. */
 const originals = new WeakMap<Element, string>();
 
@@ -71,10 +78,7 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
     fillSignIn(place, kernel.compatible ? kernel.state.signIn : null, trans);
   }
   for (const time of box.querySelectorAll<HTMLTimeElement>('time.jf-countdown')) {
-    const shown = until(Date.parse(time.dateTime), kernel.now, trans);
-    if (time.textContent !== shown) {
-      time.textContent = shown;
-    }
+    write(time, until(Date.parse(time.dateTime), kernel.now, trans));
   }
   const { subject, account_id, role_arn, region, identity_id, access_key_suffix } = kernel.state.status;
   const places = {
@@ -142,10 +146,7 @@ function fillSignIn(place: HTMLElement, open: SignIn | null, trans: TranslationB
     place.replaceChildren(...(open ? signInLines(open, trans) : []));
   }
   const waiting = place.querySelector('.jf-waiting');
-  const said = open?.waiting ?? (open?.offer ? '' : trans.__('The sign-in begins …'));
-  if (waiting && waiting.textContent !== said) {
-    waiting.textContent = said;
-  }
+  waiting && write(waiting, open?.waiting ?? (open?.offer ? '' : trans.__('The sign-in begins …')));
 }
 
 function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
@@ -163,8 +164,10 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
   const { offer, question } = open;
   const lines: HTMLElement[] = [];
   if (offer) {
-    lines.push(element('div', 'jf-heading', trans.__('Sign in at %1', offer.issuer)));
-    lines.push(...offer.steps.map(step => element('div', 'jf-step', step)));
+    lines.push(
+      element('div', 'jf-heading', trans.__('Sign in at %1', offer.issuer)),
+      ...offer.steps.map(step => element('div', 'jf-step', step))
+    );
     if (offer.code !== null) {
       const copy = button('copy', trans.__('Copy'));
       copy.setAttribute('aria-label', trans.__('Copy the code'));

@@ -106,6 +106,7 @@ export class Popup implements IPopup {
     const { status } = state;
     const line = (name: string, value: Node | string | null) =>
       value && element('div', 'jf-line', element('span', 'jf-name', name), value);
+    const note = (text: string | null) => text && element('div', 'jf-note', text);
     const place = (name: string, value: string | null) => value && element('span', `jf-place-${name}`);
     const signIn = button('sign-in', trans.__('Sign in'), ...(needsSignIn(state, now) ? ['jf-accept'] : []));
     const refresh = button('refresh', trans.__('Refresh'));
@@ -129,9 +130,9 @@ export class Popup implements IPopup {
           status.sign_in === 'not_renewable' ? countdown(status.sign_in_expires_at) : null
         )
       ),
-      ...[outlook(state, now, trans), status.last_error, mismatch(state, trans)]
-        .filter(text => text !== null)
-        .map(text => element('div', 'jf-note', text)),
+      note(outlook(state, now, trans)),
+      note(status.last_error),
+      note(mismatch(state, trans)),
       element('div', 'jf-place-sign-in'),
       compatible &&
         element(
@@ -143,7 +144,7 @@ export class Popup implements IPopup {
           clear,
           button('open-panel', trans.__('Open panel'))
         )
-    ].filter(made => made !== false);
+    ].filter(made => !!made);
   }
 
   /** The chooser, where there is something to choose. */

@@ -114,7 +114,7 @@ export function parseReply(data: unknown): Reply {
 
 /** Whether a sign-in is under way. */
 export function isOpen({ signIn }: State): boolean {
-  return signIn !== null && signIn.error === null;
+  return signIn?.error === null;
 }
 
 /** A state for the browser's keeping: profile, states and times; nobody's name, account, role or sign-in. */

@@ -1,7 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { Widget } from '@lumino/widgets';
 import { clock, expired, heading, label, left, level, mismatch, words } from './countdown';
-import { element } from './marks';
+import { element, write } from './marks';
 import type { IFederationKernels, IPopup, ISettings } from './tokens';
 
 /** Until when the active notebook is signed in, and whether it needs somebody. */
@@ -51,11 +51,4 @@ export class StatusItem extends Widget {
   private readonly time = element('span', 'jf-time');
   private readonly said = element('span', 'jf-said');
   private readonly button = element('button', 'jf-status-button');
-}
-
-/** A screen reader announces what is written, so the same text is not written again. */
-function write(node: HTMLElement, text: string): void {
-  if (node.textContent !== text) {
-    node.textContent = text;
-  }
 }

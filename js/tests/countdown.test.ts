@@ -88,18 +88,29 @@ describe('label', () => {
 });
 
 describe('words', () => {
-  it('changes at the threshold and not with the seconds', () => {
-    const at = (minutes: number) => words(state(42), NOW + minutes * MINUTE, 5, trans);
-    expect(at(36.9)).toBe(at(0));
-    expect(at(37)).toBe('The AWS session ends in less than 5 minutes.');
-    expect(at(41.9)).toBe(at(37));
-    expect(at(42)).toBe('The AWS session has expired.');
+  const at = (minutes: number, more: object) => words(state(42, more), NOW + minutes * MINUTE, 5, trans);
+
+  it.each([{ sign_in: 'not_renewable' }, { last_error: 'No answer.', next_try_at: NOW + 60 * MINUTE }])(
+    'changes at the threshold and not with the seconds with %j',
+    more => {
+      expect(at(36.9, more)).toBe(at(0, more));
+      expect(at(37, more)).toBe('The AWS session ends in less than 5 minutes.');
+      expect(at(41.9, more)).toBe(at(37, more));
+      expect(at(42, more)).toBe('The AWS session has expired.');
+    }
+  );
+
+  it('alarms nobody while it is renewed', () => {
+    expect(at(0, {})).toBe('The AWS session is renewed in the background.');
+    expect(at(41.9, {})).toBe(at(0, {}));
+    expect(at(41.9, { refreshing: true })).toBe('The AWS session is being renewed.');
+    expect(at(42, {})).toBe('The AWS session has expired.');
   });
 });
 
 describe('outlook', () => {
-  it('says who renews it, and how to where nobody does', () => {
-    expect(outlook(state(42), NOW, trans)).toBe('Renewed in the background.');
+  it('says what to do where nothing renews it, and nothing where it is renewed', () => {
+    expect(outlook(state(42), NOW, trans)).toBeNull();
     expect(
       outlook(state(42, { sign_in: 'not_renewable', way_back: '%federate prod' }), NOW, trans)
     ).toContain('%federate prod');

@@ -27,7 +27,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 from tornado.httputil import HTTPServerRequest
 from tornado.wsgi import WSGIContainer
@@ -53,6 +53,7 @@ __all__ = [
     "Role",
 ]
 
+_TARGETED = {"cognito-identity", "dynamodb"}  # whose operation stands in the header X-Amz-Target
 _UNSIGNED = {"GetId", "GetCredentialsForIdentity", "GetOpenIdToken", "AssumeRoleWithWebIdentity"}
 
 
@@ -122,17 +123,19 @@ class EmbeddedAws(LoopbackServer, Account):
             signature = Signature.read(request)
         except ValueError:
             signature = None
-        service, _, operation = request.headers.get("X-Amz-Target", "").rpartition(".")
+        service = signature.service if signature else None
+        target = request.headers.get("X-Amz-Target", "").rpartition(".")[2]
+        query = fields(request.query)
+        form = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
         parameters: Mapping[str, Any]
-        if service:
-            parameters = json.loads(request.body)
+        if target and service in {None, *_TARGETED}:
+            operation, parameters = target, json.loads(request.body)
         else:
-            form = request.headers.get("Content-Type", "").startswith("application/x-www-form-urlencoded")
-            parameters = fields(request.query) | (fields(request.body) if form else {})
-            service = signature.service if signature else "sts" if "Action" in parameters else "s3"
+            parameters = query | (fields(request.body) if form else {})
+            service = service or ("sts" if "Action" in parameters else "s3")
             operation = parameters.get("Action") or f"{service}:{request.method}"
-            if service == "s3":
-                parameters = {"Path": request.path, **parameters}
+        if service == "s3":
+            operation, parameters = f"s3:{request.method}", {"Path": request.path, **query}
         key = self.keys.get(signature.access_key_id) if signature else None
         return Call(
             operation=operation,
@@ -165,7 +168,15 @@ class EmbeddedAws(LoopbackServer, Account):
             raise signature_error(call.operation, problem)
 
     def _authorize(self, call: Call) -> None:
-        """Raise AWS's error where the key has a prefix of S3, and something else is asked for."""
+        """Raise AWS's error where the key has a prefix of S3, and something else is asked for.
+
+        What moto would read otherwise than it is read here, is refused.
+        """
+        signature = Signature.read(call.request)
+        in_s3 = signature is not None and signature.service == "s3"
+        names = [name for name, _ in parse_qsl(call.request.query, keep_blank_values=True)]
+        if in_s3 and len(names) > len(set(names)):
+            raise AwsError("InvalidArgument", "A parameter of the query is repeated.")
         prefix = self.keys[call.access_key_id or ""].objects
         if prefix is None:
             return
@@ -173,8 +184,8 @@ class EmbeddedAws(LoopbackServer, Account):
         if call.operation == "s3:GET" and "/" not in asked.rstrip("/"):  # a bucket: its listing
             asked = f"{asked.rstrip('/')}/{call.parameters.get('prefix', '')}"
         copied = unquote(call.request.headers.get("X-Amz-Copy-Source", asked)).removeprefix("/")
-        in_s3 = call.operation.startswith("s3:")
-        if not (prefix and in_s3 and asked.startswith(prefix) and copied.startswith(prefix)):
+        in_body = call.operation == "s3:GET" and call.request.body
+        if in_body or not (prefix and in_s3 and asked.startswith(prefix) and copied.startswith(prefix)):
             raise AwsError("AccessDenied", "Access Denied", 403)
 
     def _signature_problem(self, request: HTTPServerRequest) -> str | None:

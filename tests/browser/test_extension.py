@@ -77,7 +77,7 @@ def test_colours_words_and_contrast_follow_the_state(open_screen):
     """Ordinary, orange, red: with text that can be read on it, in the light and the dark theme, and no axe error."""
     states = {
         "ordinary": "side.signed_in(42)",
-        "warn": "side.signed_in(4.5)",
+        "warn": "side.signed_in(4.5, sign_in='not_renewable')",
         "alarm": "side.signed_in(55, sign_in='needs_you')",
         "quiet": "side.cleared()",
     }
@@ -158,16 +158,28 @@ COUNT = """() => {
 }"""
 
 
-def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen):
-    """While the clock runs past five minutes, and past the end, what is read out changes once each time."""
-    screen = open_screen("side.signed_in(0.12); side.say()", minutes=5.12)
+@pytest.mark.parametrize(
+    ("sign_in", "announced"),
+    [
+        pytest.param("not_renewable", ["AWS research: The AWS session ends in less than 5 minutes."], id="not renewed"),
+        pytest.param("ok", [], id="renewed"),
+    ],
+)
+def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen, sign_in, announced):
+    """The clock runs past five minutes, which alarms where nothing renews the session, and past the end: once each."""
+    screen = open_screen(f"side.signed_in(0.12, sign_in={sign_in!r}); side.say()", minutes=5.12, sign_in=sign_in)
     assert 1 == screen.tab.evaluate(COUNT)
     screen.tab.wait_for_timeout(11_000)
-    assert ["AWS research: The AWS session ends in less than 5 minutes."] == screen.tab.evaluate("window.announced")
+    assert announced == screen.tab.evaluate("window.announced")
     assert screen.tab.evaluate("window.ticked") >= 16  # status item and panel
+    screen.tab.locator(".jf-status-button[data-level=warn]").wait_for()
+    screen.item.click()
+    heading = "The AWS session ends in" if announced else "The AWS session is renewed in the background."
+    screen.popup.locator(".jf-heading").get_by_text(heading).wait_for()
+    screen.tab.keyboard.press("Escape")
     screen.run(1)
     screen.tab.wait_for_timeout(11_000)
-    assert ["AWS research: The AWS session has expired."] == screen.tab.evaluate("window.announced")[1:]
+    assert [*announced, "AWS research: The AWS session has expired."] == screen.tab.evaluate("window.announced")
 
 
 def test_a_code_is_copied_over_plain_http(open_screen, plain_url):

@@ -377,6 +377,7 @@ def test_keys_that_cannot_be_fetched_are_the_providers_fault(aws, assume, sts, p
 # Session tags, and what a role gives by them.
 
 TAGS = "https://aws.amazon.com/tags"
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
@@ -434,6 +435,40 @@ def test_a_session_tag_opens_one_prefix(aws, assume_with, client, own_prefix, cl
     ]
     assert {"AccessDenied", "AccessDeniedException"} >= {code for code, _ in refused}
     assert "NoSuchKey" == refusal(s3.get_object, Bucket=own_prefix, Key="ada/../grace/note")[0]
+
+
+@pytest.mark.parametrize(
+    ("method", "query", "headers", "body", "expected"),
+    [
+        ("GET", "prefix=grace%2F&prefix=ada%2F", {}, b"", 400),
+        ("GET", "prefix=grace%2F", {"X-Amz-Target": "x.s3:GET"}, b'{"prefix": "ada/"}', 403),
+        ("GET", "prefix=grace%2F", {"Content-Type": FORM}, b"prefix=ada/", 403),
+        ("GET", "uploads&prefix=ada%2F", {"Content-Type": FORM}, b"prefix=grace/", 403),
+        ("DELETE", "Action=s3%3AGET&prefix=ada%2F", {}, b"", 403),
+        ("GET", "prefix=ada%2F", {"X-Amz-Target": "AWSCognitoIdentityService.GetId"}, b"", 200),
+    ],
+    ids=["twice", "a target", "a form", "a form for moto", "an action", "a target of another service"],
+)
+def test_no_second_way_to_say_it_goes_round_the_prefix(  # noqa: PLR0917 - the parts of a request
+    aws, assume_with, client, own_prefix, method, query, headers, body, expected
+):
+    """What S3 is asked for stands in method, path and query, each once; what is said elsewhere opens nothing."""
+    claims = {f"{TAGS}/principal_tags/person": "ada"}
+    key = aws.keys[assume_with(claims)["Credentials"]["AccessKeyId"]]
+    client("s3", aws.mint()).create_multipart_upload(Bucket=own_prefix, Key="grace/upload")
+    request = AWSRequest(method, f"{aws.url}/{own_prefix}?{query}", headers, body)
+    S3SigV4Auth(Credentials(key.access_key_id, key.secret_access_key, key.session_token), "s3", "eu-west-1").add_auth(
+        request
+    )
+    sent = urllib.request.Request(request.url, body or None, dict(request.headers), method=method)
+    try:
+        with urllib.request.urlopen(sent, timeout=5) as answer:
+            status, said = answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        with error:
+            status, said = error.code, error.read()
+    assert (expected, False) == (status, b"grace" in said)
+    assert b"grace" == client("s3", aws.mint()).get_object(Bucket=own_prefix, Key="grace/note")["Body"].read()
 
 
 def test_no_tag_opens_nothing(aws, assume_with, client, role, own_prefix):
