@@ -210,6 +210,7 @@ CAUSES: dict[str, Cause] = {
     "unforeseen": Cause("please report it: which check it was, and the exception's name", "warning"),
 }
 
+_LONGEST = 1000  # characters of a text; what is quoted of AWS or a provider has 500 at most, and the advice comes behind
 _RANK = {code: rank for rank, code in enumerate(CAUSES)}
 
 
@@ -248,10 +249,16 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
     return Finding(
         code=code,
         severity=cause.severity,
-        sentence=printable(without_tokens(sentence)),
-        administrator=printable(without_tokens(line)),
-        where=printable(without_tokens(where)),
+        sentence=fit(sentence),
+        administrator=fit(line),
+        where=fit(where),
     )
+
+
+def fit(text: str) -> str:
+    """``text`` fit to be shown: on one line, not endless, without anything like a token."""
+    said = printable(without_tokens(text))
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
 def of_error(error: FederationError, fallback: str, *, where: str = "", **known: Any) -> Finding:

@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_federation.config import Policy, Profile
-from jupyter_federation.doctor.finding import Finding
-from jupyter_federation.redaction import printable, without_tokens
+from jupyter_federation.doctor.finding import Finding, fit
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.tokens import IdToken
 
@@ -63,7 +62,7 @@ class Patient:
     def tell(self, name: str, value: object, origin: str = "") -> None:
         """Note a fact."""
         text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        self.facts.append(Fact(name, printable(without_tokens(text)), printable(origin)))
+        self.facts.append(Fact(name, fit(text), fit(origin)))
 
     def hear_date(self, where: str, date: object) -> None:
         """Compare this machine's clock with the ``Date`` header (RFC 9110, 6.6.1) of an answer that has just come."""
