@@ -80,16 +80,25 @@ def examine(
         for lane in lanes.items()
     ]
     end = time.monotonic() + seconds
+    no_thread = [lane for lane, thread in zip(lanes, threads, strict=True) if not _started(thread)]
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        if thread.ident is not None:
+            thread.join(max(0.0, end - time.monotonic()))
     findings = [] if why_none is None else [why_none]
     for thread, (lane, heard) in zip(threads, lanes.items(), strict=True):
         findings += list(heard.findings)
         patient.facts += list(heard.patient.facts)
         if thread.is_alive():
             findings.append(_silent(heard.asking or lane, seconds))
+    if no_thread:
+        findings.append(
+            found(
+                "unforeseen",
+                f"Nothing is known of {', '.join(no_thread)}: this process can begin no further thread. Restart the "
+                "kernel, or have its limit of processes raised (ulimit -u).",
+                administrator="raise the limit of processes or threads (ulimit -u, the container's pids limit)",
+            )
+        )
     findings += clock.clocks(patient)
     missing = why_none is not None and why_none.code == "profile-missing"
     return Report(
@@ -99,6 +108,14 @@ def examine(
         facts=tuple(patient.facts),
         request=request_to_the_administrator(patient) if missing else None,
     )
+
+
+def _started(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:  # Python's, where the system gives no further thread
+        return False
+    return True
 
 
 def _walk(lane: str, heard: _Heard) -> None:

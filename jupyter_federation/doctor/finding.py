@@ -210,7 +210,7 @@ CAUSES: dict[str, Cause] = {
     "unforeseen": Cause("please report it: which check it was, and the exception's name", "warning"),
 }
 
-_LONGEST = 1000  # characters of a text; what is quoted of AWS or a provider has 500 at most, and the advice comes behind
+_LONGEST = 1000  # characters of a text; of AWS or a provider 500 are quoted, and the advice comes behind
 _RANK = {code: rank for rank, code in enumerate(CAUSES)}
 
 

@@ -102,3 +102,23 @@ def test_a_check_that_fails_hides_nothing(monkeypatch):
     assert ["profile-missing", "dns-unresolved", "unforeseen"] == [each.code for each in report.findings]
     assert "KeyError" in report.text()
     assert "a-secret" not in report.to_json()
+
+
+def test_where_no_further_thread_can_begin_there_is_a_report(monkeypatch):
+    """What could not be looked at is named, and what could be is in it."""
+    start, begun = threading.Thread.start, []
+
+    def reluctant(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    def clocks(_patient):
+        yield found("clock-wrong", "It is slow.")
+
+    monkeypatch.setattr(examination, "LANES", {"a": (clocks,), "b": (), "c": (), "d": ()})
+    monkeypatch.setattr(threading.Thread, "start", reluctant)
+    report = examine()
+    assert ["profile-missing", "clock-wrong", "unforeseen"] == [each.code for each in report.findings]
+    assert "Nothing is known of c, d: " in report.findings[-1].sentence
