@@ -277,7 +277,7 @@ def _doctor(words: deque[str]) -> Any:
         notebook=vars(sys.modules["__main__"]),
     )
     if "--json" in flags:
-        sys.stdout.write(f"{report.to_json()}\n")
+        sys.stdout.write(f"{report.to_json(saved=True)}\n")
         return None
     return report
 

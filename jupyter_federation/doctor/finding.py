@@ -7,6 +7,8 @@ the one to mend first.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -256,7 +258,10 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
 
 
 def fit(text: str) -> str:
-    """``text`` fit to be shown: on one line, not endless, without anything like a token."""
+    """``text`` fit to be shown: on one line, not endless, without anything like a token; the home directory is ~."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - no home is no error
+    if len(home) > 1:
+        text = re.sub(rf"(?<![\w.~/\\-]){re.escape(home)}(?![\w-])", "~", text)
     said = printable(without_tokens(text))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from textwrap import dedent, indent
 
+from jupyter_federation.doctor.finding import fit
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.errors import FederationError
 from jupyter_federation.mailbox import Mailbox
@@ -30,7 +31,7 @@ def request_to_the_administrator(patient: Patient) -> str:
     uris = [
         "http://localhost  (Entra: under 'Mobile and desktop applications')",
         "http://127.0.0.1:8400/  (others; the port as `redirect_port` below)",
-        callback or "<the Jupyter server's address>/jupyter-federation/callback",
+        (callback and fit(callback)) or "<the Jupyter server's address>/jupyter-federation/callback",
     ]
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
 

@@ -93,11 +93,11 @@ def signed_in(certificates, monkeypatch, *, federation=None):
 # The federation profile
 
 
-def test_a_file_that_is_no_json(profile, codes):
+def test_a_file_that_is_no_json(profile, codes, isolated_home):
     """The file, line and column are named."""
     file = profile.text('{"Federation": {')
     assert ["configuration-unreadable"] == codes()
-    assert str(file) in codes.report.findings[0].sentence
+    assert f"~/{file.relative_to(isolated_home)}, line 1, column 17" in codes.report.findings[0].sentence
 
 
 def test_no_profile_at_all(codes):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from jupyter_federation.doctor.finding import CAUSES, found, of_error
 from jupyter_federation.doctor.patient import Fact, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.errors import ConfigurationError, ExchangeError
+from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 from jupyter_federation.openid.aadsts import _ADVICE, _FINDINGS
 from jupyter_federation.tokens import IdToken
 
@@ -122,6 +124,7 @@ def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
     by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
     said = examine(trust_policy=tmp_path / "trust.json").text()
     assert "trust-no-web-identity" in said
+    assert "\u202e" not in report(found("provider-down", "It."), request="\u202e").to_json()
     assert "policy_arns: arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B" in said
     assert all(line.isprintable() for line in said.splitlines())
 
@@ -132,8 +135,39 @@ def test_a_saved_notebook_names_no_account_and_no_role():
         found("role-does-not-trust", f"The role {ROLE} does not.", role_arn=ROLE), facts=(Fact("role", ROLE),)
     )
     assert ROLE in shown.text()
-    for form in (str(shown), shown._repr_html_()):
+    assert ROLE in shown.to_json()
+    for form in (str(shown), shown._repr_html_(), shown.to_json(saved=True)):
         assert "123456789012" not in form
+
+
+def test_a_saved_notebook_names_no_home_directory(isolated_home):
+    """Neither in a sentence nor by itself; what only begins like it is another."""
+    home = str(isolated_home)
+    said = f"{home}/.aws/config cannot be read, nor can {home!r}; {home}-of-others/x can, and /mnt{home}/x."
+    patient = Patient()
+    patient.tell("file read", f"{home}/a.json", f"{home}/b")
+    shown = report(found("aws-files-broken", said, where=f"{home}/.aws/config"), facts=tuple(patient.facts))
+    assert f"~/.aws/config cannot be read, nor can '~'; {home}-of-others/x can, and /mnt{home}/x." == (
+        shown.findings[0].sentence
+    )
+    assert ("~/.aws/config", "~/a.json", "~/b") == (shown.findings[0].where, *shown.facts[0][1:])
+
+
+@pytest.mark.parametrize("code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience"])
+def test_what_is_to_be_copied_is_whole_in_a_notebook(code):
+    """A placeholder is nobody's name, and a quote is no part of one: the JSON behind it stays."""
+    line = found(code, "A sentence.", logins_key="login.example.org", audience="app").administrator
+    assert line in str(report(replace(found(code, "A sentence."), administrator=line))).replace("\n    ", " ")
+    pool = replace(found(code, "A sentence."), administrator=f'"Federated": "{ROLE}"}}')
+    assert '"Federated": "…"}' in str(report(pool))
+
+
+@pytest.mark.parametrize("form", [str, lambda each: html.unescape(each._repr_html_()), Report.text])
+def test_the_request_s_profile_can_be_copied(form):
+    """In a notebook too, it is whole JSON and a profile."""
+    said = form(examine())
+    document = json.loads(said[said.index("{\n") : said.rindex("}") + 1])
+    assert "arn:aws:iam::ACCOUNT:role/ROLE" == document["Federation"]["profiles"]["research"]["role_arn"]
 
 
 def test_html_is_escaped():
@@ -194,9 +228,13 @@ variable = shell.run_line_magic("federate", "doctor --no-exchange")
 print(json.dumps([[each.code for each in report.findings] for report in (before, after, variable)]))
 print(any(fact.name == "exchange" for fact in after.facts), any(fact.name == "exchange" for fact in variable.facts))
 print("<strong>Doctor, the federation profile" in after._repr_html_())
+shell.run_line_magic("federate", "doctor --no-exchange --json")
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert ["[[], [], []]", "True False", "True"] == answer.stdout.splitlines()[-3:], answer.stdout + answer.stderr
+    said, brace, document = answer.stdout.partition("{")
+    assert ["[[], [], []]", "True False", "True"] == said.splitlines()[-3:], answer.stdout + answer.stderr
+    facts = {each["name"].strip(): each["value"] for each in json.loads(brace + document)["facts"]}
+    assert "…" == facts["role_arn"]
 
 
 def test_the_token_is_in_no_form(by_file, role):
@@ -224,6 +262,15 @@ def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
     monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub/hub/api")
     assert 1 == app.main(["doctor"])
     assert "jupyter_federation.hub.configure(c)" in capsys.readouterr().out
+
+
+def test_no_server_s_address_moves_the_cursor_in_the_request(isolated_home, monkeypatch):
+    """What an entry of a server says is somebody else's text."""
+    mailbox = Mailbox(isolated_home / "jupyter_runtime_dir" / "jupyter-federation")
+    entry = mailbox.announce("s", "http://x/\x1b]0;owned\x07\x1b[2J", since=1.0, lifetime=timedelta(minutes=1))
+    monkeypatch.setenv(SERVER_VARIABLE, str(entry))
+    assert "http://x/" in examine().request
+    assert all(line.isprintable() for line in examine().text().splitlines())
 
 
 def test_a_report_can_be_copied():
