@@ -99,7 +99,7 @@ def examine(
                 administrator="raise the limit of processes or threads (ulimit -u, the container's pids limit)",
             )
         )
-    findings += clock.clocks(patient)
+    findings = [*clock.clocks(patient), *findings]  # measured, and so before a token's word for it
     missing = why_none is not None and why_none.code == "profile-missing"
     return Report(
         profile=None if patient.profile is None else patient.profile.name,
@@ -151,7 +151,17 @@ def _silent(where: str, seconds: float) -> Finding:
 
 def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Each once, the causes first; the one that names no place is the same as one that does."""
-    once = {(each.code, each.where): each for each in reversed(list(findings))}
-    placed = {code for code, where in once if where}
-    kept = [each for (code, where), each in once.items() if where or code not in placed]
+    once = dict.fromkeys(findings)
+    placed = {each.code for each in once if each.where}
+    kept = [each for each in once if each.where or each.code not in placed]
+    nameless = [each for each in kept if each.code == "dns-unresolved"]
+    if len({each.where for each in nameless}) > 1:
+        hosts = " and ".join(dict.fromkeys(each.where for each in nameless))
+        one = found(
+            "dns-unresolved",
+            f"No name can be resolved here (DNS): neither {hosts.replace(' and ', ' nor ')}. Check the network, or set "
+            "HTTPS_PROXY if a proxy resolves names.",
+            where=hosts,
+        )
+        kept = [one, *(each for each in kept if each not in nameless)]
     return tuple(sorted(kept, key=lambda each: each.rank))

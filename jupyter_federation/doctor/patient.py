@@ -59,6 +59,12 @@ class Patient:
     facts: list[Fact] = field(default_factory=list)
     skews: MutableMapping[str, timedelta] = field(default_factory=dict)
 
+    @property
+    def living(self) -> SignedIn | None:
+        """The living sign-in, where it is the one that is examined: of another one nothing may be taken."""
+        signed_in = self.signed_in
+        return signed_in if signed_in is not None and signed_in.profile is self.profile else None
+
     def tell(self, name: str, value: object, origin: str = "") -> None:
         """Note a fact."""
         text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -13,7 +13,7 @@ from certified_provider import CertifiedProvider, FormBrowser
 from openid_clients import DOMAIN, TENANT
 from people import Person
 
-from jupyter_federation.demo.aws import Fault, IdentityPool, OpenIdProvider, Response, Role
+from jupyter_federation.demo.aws import COGNITO, Fault, IdentityPool, OpenIdProvider, Response, Role
 from jupyter_federation.doctor.patient import SignedIn
 from jupyter_federation.federation import Federation
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
@@ -574,3 +574,18 @@ def test_a_sign_in_that_has_ended(by_browser, codes, certificates, monkeypatch):
     living = signed_in(certificates, monkeypatch)
     ended = replace(living.status, sign_in="needs_you", last_error="AADSTS70043: the policy has ended it.")
     assert ["sign-in-ended"] == codes(signed_in=replace(living, status=ended))
+
+
+def test_another_profile_than_the_living_one_s(by_file, codes, pool, aws, provider):
+    """It is not shown the identity of who is signed in, which another pool does not know."""
+    other = IdentityPool(providers=(provider.issuer.partition("://")[2],), authenticated_role=Role(name="Other"))
+    other.authenticated_role.trusts = {COGNITO: (other.id,)}
+    aws.add(other)
+    by_file(role_arn=None, identity_pool_id=pool.id)
+    federation = Federation()
+    federation.federate(prompt=Person(None))
+    living, token, status = federation.sign_in()
+    federation.clear()
+    by_file(role_arn=None, identity_pool_id=other.id)
+    assert [] == codes("research", signed_in=SignedIn(profile=replace(living, name="b"), token=token, status=status))
+    assert "exchange" in {each.name for each in codes.report.facts}
