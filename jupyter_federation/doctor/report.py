@@ -60,15 +60,16 @@ class Report:
         lines = [self._title(), "", *textwrap.wrap(self._summary(), WIDTH)]
         for each in self.findings:
             where = f"  ({each.where})" if each.where else ""
-            lines += ["", *_wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
-            lines += [*_wrapped(each.sentence, "  "), *_wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
+            lines += ["", *wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
+            lines += [*wrapped(each.sentence, "  "), *wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
         if self.findings:
-            lines += ["", *textwrap.wrap(f"Each has a section of its own in {_PAGE}, under its name.", WIDTH)]
+            explains = f"`jupyter federation doctor {self.findings[0].code}` explains the first, and so on"
+            lines += ["", *textwrap.wrap(f"{explains}; each has a section of {_PAGE}.", WIDTH)]
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]
         for name, value, origin in self._told():
-            lines += _wrapped(f"{name}: {value}{f'  ({origin})' if origin else ''}", "  ", "      ")
+            lines += wrapped(f"{name}: {value}{f'  ({origin})' if origin else ''}", "  ", "      ")
         return _without_mail("\n".join(lines))
 
     def __str__(self) -> str:
@@ -152,7 +153,8 @@ def _without_mail(text: str) -> str:
     return _MAIL.sub("…", text)
 
 
-def _wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
+def wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
+    """The lines of ``text`` in a terminal."""
     return textwrap.wrap(
         text,
         WIDTH,

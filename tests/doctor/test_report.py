@@ -81,7 +81,10 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
 def test_a_notebook_s_error_names_the_doctor_s_code():
     """Beneath its sentence, where there is a code."""
     error = ConfigurationError("No region is set.", fix="Set `region`.", finding="region-missing")
-    assert [f"ConfigurationError: {error}", "%federate doctor says more: region-missing."] == error._render_traceback_()
+    assert [
+        f"ConfigurationError: {error}",
+        "%federate doctor region-missing explains it.",
+    ] == error._render_traceback_()
     assert ["ConfigurationError: What? Ask."] == ConfigurationError("What?", fix="Ask.")._render_traceback_()
 
 
@@ -228,11 +231,13 @@ variable = shell.run_line_magic("federate", "doctor --no-exchange")
 print(json.dumps([[each.code for each in report.findings] for report in (before, after, variable)]))
 print(any(fact.name == "exchange" for fact in after.facts), any(fact.name == "exchange" for fact in variable.facts))
 print("<strong>Doctor, the federation profile" in after._repr_html_())
+explained = shell.run_line_magic("federate", "doctor dns-unresolved")
+print("<code>dns-unresolved</code>" in explained._repr_html_(), "no address here" in explained.text())
 shell.run_line_magic("federate", "doctor --no-exchange --json")
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
     said, brace, document = answer.stdout.partition("{")
-    assert ["[[], [], []]", "True False", "True"] == said.splitlines()[-3:], answer.stdout + answer.stderr
+    assert ["[[], [], []]", "True False", "True", "True True"] == said.splitlines()[-4:], answer.stdout + answer.stderr
     facts = {each["name"].strip(): each["value"] for each in json.loads(brace + document)["facts"]}
     assert "…" == facts["role_arn"]
 
