@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for what is wrong and said in a sentence, or argparse's 2.
 
-    Nothing on the way to the doctor needs the package's own ``__init__``, which a stub may have overwritten.
+    Nothing on the way to the doctor needs the package's own ``__init__``, which a stub may have overwritten; Python
+    executes the one that is there before this.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if arguments.command == "doctor" and arguments.live and (arguments.no_exchange or arguments.trust_policy):
+        parser.error("doctor: --live goes the whole way, and takes neither --no-exchange nor --trust-policy")
     if arguments.command is None:
         parser.print_help()
         return 0

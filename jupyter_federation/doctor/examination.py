@@ -64,8 +64,9 @@ def examine(
     """Look at the federation profile ``name`` (None: the living sign-in's, or else the default) in every respect.
 
     Nobody is asked anything, and nobody is signed in.  With ``exchange``, a token that comes silently is exchanged once
-    at AWS, and what that gives is dropped.  ``trust_policy`` is a file to lint, ``notebook`` holds the variables that a
-    profile may name.  It ends within ``seconds`` and a little.
+    at AWS, and what that gives is dropped.  ``trust_policy`` is a file to lint, and all that is looked
+    at where no profile is named and there is no default.  ``notebook`` holds the variables that a profile may name.  It
+    ends within ``seconds`` and a little.
     """
     patient = Patient(
         signed_in=signed_in,
@@ -74,7 +75,9 @@ def examine(
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )
     why_none = profile.choose(patient, name, directories)
-    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in LANES}
+    alone = patient.profile is None and why_none is None  # the trust policy
+    names = [lane for lane in LANES if lane == "trust policy"] if alone else list(LANES)
+    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in names}
     threads = [
         threading.Thread(target=_walk, args=(*lane,), name=f"jupyter-federation-doctor-{lane[0]}", daemon=True)
         for lane in lanes.items()

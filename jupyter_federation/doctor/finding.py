@@ -49,7 +49,11 @@ CAUSES: dict[str, Cause] = {
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
     ),
-    "labextension-missing": Cause(_ENVIRONMENT, "warning"),
+    "labextension-missing": Cause(
+        "in the environment that is named: install jupyter-aws-federation again from where it came (a checkout: make "
+        "setup), then reload the page",
+        "warning",
+    ),
     "labextension-disabled": Cause("jupyter labextension enable jupyter-aws-federation", "warning"),
     "labextension-differs": Cause(_ENVIRONMENT, "warning"),
     # What is set
@@ -243,7 +247,7 @@ class _Known(dict[str, object]):
         return key.upper().replace("_", "-")
 
 
-def found(code: str, sentence: str, *, where: str = "", administrator: str | None = None, **known: Any) -> Finding:
+def found(code: str, sentence: str, /, *, where: str = "", administrator: str | None = None, **known: Any) -> Finding:
     """A finding of the cause ``code``; ``known`` fills in the administrator's line, unless that is given."""
     cause = CAUSES[code]
     given = {name: value for name, value in known.items() if value}
@@ -273,7 +277,7 @@ def of_error(error: FederationError, fallback: str, *, where: str = "", **known:
     return found(
         str(code) if code in CAUSES else fallback,
         str(error),
-        where=where or str(facts.get("endpoint") or facts.get("issuer") or ""),
+        where=where or str(facts.pop("where", None) or facts.get("endpoint") or facts.get("issuer") or ""),
         administrator=None if line is None else str(line),
-        **{**facts, **known},
+        **{name: value for name, value in {**facts, **known}.items() if name != "where"},
     )

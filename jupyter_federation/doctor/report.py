@@ -102,7 +102,7 @@ class Report:
             before = each.origin
 
     def _title(self) -> str:
-        of = f"the federation profile {self.profile!r}" if self.profile else "no federation profile"
+        of = f"the federation profile {self.profile!r}" if self.profile else "no federation profile that could be used"
         return f"Doctor, {of}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _summary(self) -> str:

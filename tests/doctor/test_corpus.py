@@ -110,7 +110,8 @@ def test_no_default_profile(profile, codes):
     """Those that there are, are named."""
     profile.text('{"Federation": {"profiles": {"a": {"source": "env"}}}}')
     assert ["profile-unknown"] == codes()
-    assert "%federate doctor a" in codes.report.findings[0].sentence
+    assert "%federate doctor a, in a terminal jupyter federation doctor a;" in codes.report.findings[0].sentence
+    assert "no federation profile that could be used" in codes.report.text()
 
 
 def test_a_name_that_there_is_not(by_file, codes):

@@ -73,6 +73,13 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
     assert ("audience-not-registered", str(error)) == (finding.code, finding.sentence)
     assert "--client-id app" in finding.administrator
     assert "finding: audience-not-registered" in error.diagnostics()
+    for name in ("where", "code", "sentence", "fallback"):
+        named = of_error(ConfigurationError("What?", fix="Ask.", **{name: "x"}), "aws-refuses")
+        assert ("aws-refuses", "What? Ask.", "x" if name == "where" else "") == (
+            named.code,
+            named.sentence,
+            named.where,
+        )
     own = ConfigurationError("A scope is missing.", fix="Ask.", finding="hub-scope-missing", administrator="grant it")
     assert "grant it" == of_error(own, "aws-refuses").administrator
     assert "aws-refuses" == of_error(ConfigurationError("What?", fix="Ask."), "aws-refuses").code
@@ -213,6 +220,11 @@ def test_in_a_terminal(by_file, capsys, role, tmp_path):
     with pytest.raises(SystemExit) as caught:
         app.main(["doctor", "--fast"])
     assert 2 == caught.value.code
+    for option in (["--no-exchange"], ["--trust-policy", "role.json"]):
+        with pytest.raises(SystemExit) as caught:
+            app.main(["doctor", "--live", *option])
+        assert 2 == caught.value.code
+        assert "--live goes the whole way" in capsys.readouterr().err
 
 
 def test_in_a_notebook(by_file, isolated_home):
@@ -264,6 +276,7 @@ def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
     assert "http://localhost" in said
     assert '"source": "entra"' in said
     assert max(map(len, said.splitlines())) <= 80
+    assert '"redirect_port": 8400' in said
     monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub/hub/api")
     assert 1 == app.main(["doctor"])
     assert "jupyter_federation.hub.configure(c)" in capsys.readouterr().out

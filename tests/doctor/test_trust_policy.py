@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from jupyter_federation import app
 from jupyter_federation.doctor.checks import trust_policy
 from jupyter_federation.doctor.checks.trust_policy import COGNITO, Expected, read, trusted
 from jupyter_federation.doctor.examination import examine
@@ -351,3 +352,20 @@ def test_what_is_no_plain_file_is_not_waited_for(tmp_path, kind):
 def test_whose_wildcard_fits_everybody(subject, everybody):
     """One in the owner's place, with nothing behind that would name somebody."""
     assert everybody == trust_policy._fits_everybody(subject)
+
+
+@pytest.mark.parametrize("profiles", [{}, {"a": {"source": "env"}}])
+def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, capsys, profiles):
+    """Where none is named and none is the default, that is no error; what was looked at is said."""
+    profile.text(json.dumps({"Federation": {"profiles": profiles}}))
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(policy(aud())))
+    assert 0 == app.main(["doctor", "--trust-policy", str(file)])
+    said = capsys.readouterr().out
+    assert "Nothing is wrong" in said
+    assert "trust.json, by itself" in " ".join(said.split())
+    assert "Subject:" not in said
+    file.write_text(json.dumps(policy()))
+    assert 1 == app.main(["doctor", "--trust-policy", str(file)])
+    assert "trust-no-audience" in capsys.readouterr().out
+    assert ["profile-unknown"] == [each.code for each in examine("b", trust_policy=file).findings][:1]
