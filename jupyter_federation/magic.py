@@ -272,15 +272,13 @@ def _doctor(words: deque[str]) -> Any:
         if explanation is not None:
             return explanation
     from jupyter_federation.doctor.examination import examine
-    from jupyter_federation.doctor.patient import SignedIn
 
     calls = sys.modules.get("jupyter_federation.calls")  # otherwise nobody has signed in
-    living = None if calls is None else calls.sign_in()
     report = examine(
         name,
         exchange="--no-exchange" not in flags,
         trust_policy=trust_policy,
-        signed_in=None if living is None else SignedIn(profile=living[0], token=living[1], status=living[2]),
+        signed_in=None if calls is None else calls.living_sign_in(),
         notebook=vars(sys.modules["__main__"]),
     )
     if "--json" in flags:

@@ -19,7 +19,7 @@ LAYERS = (
     ("panel_widgets", "comm"),
     ("controls",),
     ("federation",),
-    ("assembly",),
+    ("assembly", "living_sign_in"),
     ("config",),
     ("profile",),
     ("options",),

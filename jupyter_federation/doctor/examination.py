@@ -20,10 +20,11 @@ from jupyter_federation.doctor.checks import (
     trust_policy,
 )
 from jupyter_federation.doctor.finding import Finding, found, of_error
-from jupyter_federation.doctor.patient import Asks, Check, Patient, SignedIn
+from jupyter_federation.doctor.patient import Asks, Check, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.doctor.request import request_to_the_administrator
 from jupyter_federation.errors import FederationError
+from jupyter_federation.living_sign_in import LivingSignIn
 
 DEADLINE = 9.0
 """Seconds for all checks together; what has not answered by then is a finding itself."""
@@ -56,7 +57,7 @@ def examine(
     *,
     exchange: bool = True,
     trust_policy: str | Path | None = None,
-    signed_in: SignedIn | None = None,
+    signed_in: LivingSignIn | None = None,
     notebook: Mapping[str, object] | None = None,
     directories: Iterable[str | Path] | None = None,
     seconds: float = DEADLINE,

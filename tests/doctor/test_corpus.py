@@ -14,7 +14,6 @@ from openid_clients import DOMAIN, TENANT
 from people import Person
 
 from jupyter_federation.demo.aws import COGNITO, Fault, IdentityPool, OpenIdProvider, Response, Role
-from jupyter_federation.doctor.patient import SignedIn
 from jupyter_federation.federation import Federation
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 
@@ -85,9 +84,9 @@ def signed_in(certificates, monkeypatch, *, federation=None):
     monkeypatch.setattr("webbrowser.open", person.open)
     federation = federation or Federation()
     federation.federate(prompt=person)
-    profile, token, status = federation.sign_in()
+    living = federation.living_sign_in()
     assert federation.clear().happened
-    return SignedIn(profile=profile, token=token, status=status)
+    return replace(living, lent={})
 
 
 # The federation profile
@@ -585,8 +584,8 @@ def test_another_profile_than_the_living_one_s(by_file, codes, pool, aws, provid
     by_file(role_arn=None, identity_pool_id=pool.id)
     federation = Federation()
     federation.federate(prompt=Person(None))
-    living, token, status = federation.sign_in()
+    living = federation.living_sign_in()
     federation.clear()
     by_file(role_arn=None, identity_pool_id=other.id)
-    assert [] == codes("research", signed_in=SignedIn(profile=replace(living, name="b"), token=token, status=status))
+    assert [] == codes("research", signed_in=replace(living, profile=replace(living.profile, name="b")))
     assert "exchange" in {each.name for each in codes.report.facts}
