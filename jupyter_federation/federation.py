@@ -572,7 +572,7 @@ class Federation:
         current = self._current
         if current is None:
             return None
-        lent = self._environment.lent((*REGION, URI, TOKEN_FILE))
+        lent = self._environment.lent((*REGION, URI, TOKEN_FILE, TOKEN))
         return LivingSignIn(profile=current.profile, token=current.session.token, status=self.status(), lent=lent)
 
     # Signing out

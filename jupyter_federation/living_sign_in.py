@@ -17,4 +17,4 @@ class LivingSignIn:
     profile: Profile
     token: IdToken | None = field(repr=False)
     status: SessionStatus
-    lent: Mapping[str, str] = field(default_factory=dict)
+    lent: Mapping[str, str] = field(default_factory=dict, repr=False)

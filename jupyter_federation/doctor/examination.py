@@ -12,6 +12,7 @@ from pathlib import Path
 from jupyter_federation.doctor.checks import (
     aws,
     clock,
+    endpoint,
     installation,
     outranking,
     profile,
@@ -36,6 +37,7 @@ LANES: Mapping[str, tuple[Check, ...]] = {
     "server": (installation.server,),
     "labextension": (installation.labextension,),
     "outranking": (outranking.outranked,),
+    "endpoint": (endpoint.handed_out,),
     "trust policy": (trust_policy.trusted,),
     "aws": (aws.reached,),
     "provider": (provider.known,),

@@ -207,6 +207,7 @@ CAUSES: dict[str, Cause] = {
     "aws-refuses": Cause("CloudTrail has the refused call, with AWS's reason"),
     # Beside a sign-in that works
     "renewal-failing": Cause("see the last error; the credentials that live go on", "warning"),
+    "endpoint-unreachable": Cause("leave 127.0.0.1, and the temporary directory (TMPDIR), to the kernels' own user"),
     "environment-outranks": Cause("remove the variables where they are set: a startup file, the image, the notebook"),
     "aws-profile-unknown": Cause("remove AWS_PROFILE, or add the profile to ~/.aws/config", "warning"),
     "aws-files-outrank": Cause("give what the section has a name of its own in place of [default]", "warning"),
