@@ -587,5 +587,5 @@ def test_another_profile_than_the_living_one_s(by_file, codes, pool, aws, provid
     living = federation.living_sign_in()
     federation.clear()
     by_file(role_arn=None, identity_pool_id=other.id)
-    assert [] == codes("research", signed_in=replace(living, profile=replace(living.profile, name="b")))
+    assert [] == codes("research", signed_in=replace(living, profile=replace(living.profile, name="b"), lent={}))
     assert "exchange" in {each.name for each in codes.report.facts}

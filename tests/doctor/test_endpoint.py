@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import boto3
 import pytest
 from people import Person
 
@@ -79,6 +80,7 @@ def test_an_endpoint_that_is_not_there(federation, codes, monkeypatch):
 def test_a_region_that_was_lent_differs_from_nothing(by_file, codes, isolated_home, monkeypatch):
     """That of a default profile which outranks goes into the environment with the sign-in: nobody else named it."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)  # another test's
     (isolated_home / ".aws").mkdir()
     (isolated_home / ".aws" / "config").write_text("[default]\nregion = us-east-1\n")
     keys = "[default]\naws_access_key_id = AKIAOTHER\naws_secret_access_key = b\n"

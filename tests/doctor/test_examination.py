@@ -135,7 +135,7 @@ def test_each_thing_that_is_wrong_is_a_finding_of_its_own(monkeypatch, tmp_path)
         "Principal": {"Federated": [f"{arn}a.example", f"{arn}b.example"]},
     }
     (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
-    found_ = examine(exchange=False, trust_policy=tmp_path / "trust.json").findings
+    found_ = examine("none", exchange=False, trust_policy=tmp_path / "trust.json").findings
     assert ["boto3", "msal"] == [each.sentence.split()[0] for each in found_ if each.code == "dependency-missing"]
     assert ["a.example", "b.example"] == [
         each.administrator.partition('{"')[2].partition(":aud")[0]
