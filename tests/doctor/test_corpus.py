@@ -576,16 +576,13 @@ def test_a_sign_in_that_has_ended(by_browser, codes, certificates, monkeypatch):
     assert ["sign-in-ended"] == codes(signed_in=replace(living, status=ended))
 
 
-def test_another_profile_than_the_living_one_s(by_file, codes, pool, aws, provider):
-    """It is not shown the identity of who is signed in, which another pool does not know."""
-    other = IdentityPool(providers=(provider.issuer.partition("://")[2],), authenticated_role=Role(name="Other"))
-    other.authenticated_role.trusts = {COGNITO: (other.id,)}
-    aws.add(other)
+def test_another_profile_than_the_living_one_s(by_file, codes, pool, provider):
+    """Its login is not shown with the identity of who is signed in, which is not its own."""
     by_file(role_arn=None, identity_pool_id=pool.id)
     federation = Federation()
     federation.federate(prompt=Person(None))
     living = federation.living_sign_in()
     federation.clear()
-    by_file(role_arn=None, identity_pool_id=other.id)
+    by_file.token.write_text(provider.id_token("grace"))
     assert [] == codes("research", signed_in=replace(living, profile=replace(living.profile, name="b"), lent={}))
     assert "exchange" in {each.name for each in codes.report.facts}
