@@ -13,7 +13,7 @@ from certified_provider import CertifiedProvider, FormBrowser
 from openid_clients import DOMAIN, TENANT
 from people import Person
 
-from jupyter_federation.demo.aws import COGNITO, Fault, IdentityPool, OpenIdProvider, Response, Role
+from jupyter_federation.demo.aws import Fault, IdentityPool, OpenIdProvider, Response, Role
 from jupyter_federation.federation import Federation
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 
