@@ -17,10 +17,13 @@ if TYPE_CHECKING:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for what is wrong and said in a sentence, or argparse's 2.
 
-    Nothing on the way to the doctor needs the package's own ``__init__``, which a stub may have overwritten.
+    Nothing on the way to the doctor needs the package's own ``__init__``, which a stub may have overwritten; Python
+    executes the one that is there before this.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
+    if arguments.command == "doctor" and arguments.live and (arguments.no_exchange or arguments.trust_policy):
+        parser.error("doctor: --live goes the whole way, and takes neither --no-exchange nor --trust-policy")
     if arguments.command is None:
         parser.print_help()
         return 0
@@ -43,7 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--no-browser", action="store_true", help="print JupyterLab's address only")
     commands.add_parser("profiles", help="list the federation profiles and the files they come from")
     doctor = commands.add_parser("doctor", help="find out why it does not work; nobody is asked or signed in")
-    doctor.add_argument("profile", nargs="?", metavar="PROFILE", help="a federation profile; without it, the default")
+    doctor.add_argument(
+        "profile",
+        nargs="?",
+        metavar="PROFILE",
+        help="a federation profile (without it, the default); or a code of the doctor's, which is explained",
+    )
     doctor.add_argument("--no-exchange", action="store_true", help="exchange no token at AWS")
     doctor.add_argument("--trust-policy", metavar="FILE", help="a role's trust policy to check, as IAM prints it")
     doctor.add_argument("--json", action="store_true", help="print a JSON object")
@@ -69,6 +77,13 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _doctor(arguments: argparse.Namespace) -> int:
     report: Report | LiveReport
+    if not (arguments.live or arguments.no_exchange or arguments.trust_policy or arguments.json):
+        from jupyter_federation.doctor.explanation import explain
+
+        explanation = explain(arguments.profile)
+        if explanation is not None:
+            sys.stdout.write(f"{explanation.text()}\n")
+            return 0
     if arguments.live:
         from contextlib import closing
 

@@ -9,16 +9,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from jupyter_federation import comm, controls
-from jupyter_federation.config import Profile
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
+from jupyter_federation.living_sign_in import LivingSignIn
 from jupyter_federation.notebook_prompt import NotebookPrompt
 from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_kernel
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.subscribers import Subscriber
 from jupyter_federation.terminal_line import TerminalLine
-from jupyter_federation.tokens import IdToken, Prompt
+from jupyter_federation.tokens import Prompt
 
 if TYPE_CHECKING:
     import boto3
@@ -114,9 +114,9 @@ def status() -> SessionStatus:
     return _kernel.status()
 
 
-def sign_in() -> tuple[Profile, IdToken | None, SessionStatus] | None:
-    """The profile, token and status of who is signed in, None where nobody is: for the doctor."""
-    return _kernel.sign_in()
+def living_sign_in() -> LivingSignIn | None:
+    """Who is signed in, None where nobody is: for the doctor."""
+    return _kernel.living_sign_in()
 
 
 def whoami() -> CallerIdentity:

@@ -32,7 +32,7 @@ class FederationError(Exception):
 
     ``problem`` and ``fix`` are sentences for the person.  ``facts`` are names and values that help to find the
     cause (an issuer, a logins key, a file); they are shown by `diagnostics` and never hold a secret.  The one called
-    ``finding`` is the doctor's code, under which docs/doctor.md says more.
+    ``finding`` is the doctor's code, which ``%federate doctor CODE`` and docs/doctor.md explain.
     """
 
     def __init__(self, problem: str, *, fix: str, **facts: object) -> None:
@@ -62,9 +62,9 @@ class FederationError(Exception):
         return error
 
     def _render_traceback_(self) -> list[str]:
-        """What IPython prints: the sentence and the doctor's code; a source line or a frame may hold a token."""
+        """What IPython prints: the sentence and what explains it; a source line or a frame may hold a token."""
         finding = self.facts.get("finding")
-        return [f"{type(self).__name__}: {self}", *([f"%federate doctor says more: {finding}."] if finding else [])]
+        return [f"{type(self).__name__}: {self}", *([f"%federate doctor {finding} explains it."] if finding else [])]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword-only arguments survive pickling, so that a Dask worker or a process pool can report them."""

@@ -32,6 +32,7 @@ from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
+from jupyter_federation.living_sign_in import LivingSignIn
 from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sources.variable import VariableSource
@@ -498,10 +499,17 @@ class Federation:
         """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
         return self._subscribers.add(subscriber)
 
-    def sign_in(self) -> tuple[Profile, IdToken | None, SessionStatus] | None:
-        """The profile, token and status of who is signed in: for the doctor."""
+    def living_sign_in(self) -> LivingSignIn | None:
+        """Who is signed in, None where nobody is: for the doctor."""
         current = self._current
-        return None if current is None else (current.profile, current.session.token, self.status())
+        if current is None:
+            return None
+        return LivingSignIn(
+            profile=current.profile,
+            token=current.session.token,
+            status=self.status(),
+            lent=self._delivery.lent,
+        )
 
     # Signing out
 

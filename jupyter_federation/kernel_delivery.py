@@ -52,6 +52,11 @@ class KernelDelivery:
         return self._environment.set_aside
 
     @property
+    def lent(self) -> Mapping[str, str]:
+        """The region and the endpoint's variables that are lent now, with their values."""
+        return self._environment.lent((*REGION, URI, TOKEN_FILE, TOKEN))
+
+    @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know of tools other than boto3."""
         return self._remarks

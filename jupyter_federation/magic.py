@@ -40,6 +40,7 @@ _HELP = """\
 %federate export                  the line that gives a terminal on this machine the same identity
 %federate profiles                the federation profiles and the files they come from
 %federate doctor [PROFILE]        why it does not work; --no-exchange, --trust-policy FILE, --json
+%federate doctor CODE             what a code of the doctor's means
 
 TOKEN, one of
   --token-file PATH               a file that holds it, read again at each renewal
@@ -250,7 +251,7 @@ def _run_subcommand(command: str, words: deque[str]) -> Any:
 
 
 def _doctor(words: deque[str]) -> Any:
-    """What ``%federate doctor`` shows; of a sign-in that lives, it takes the token."""
+    """What ``%federate doctor`` shows: of a code, what it means; of a sign-in that lives, it takes the token."""
     name, trust_policy, flags = None, None, set()
     while words:
         said = words.popleft()
@@ -264,23 +265,27 @@ def _doctor(words: deque[str]) -> Any:
         else:
             raise ConfigurationError(
                 f"%federate doctor does not take {said!r}.",
-                fix="Type %federate doctor [PROFILE] [--no-exchange] [--trust-policy FILE] [--json]; --live is for a "
-                "terminal: jupyter federation doctor --live.",
+                fix="Type %federate doctor [PROFILE or CODE] [--no-exchange] [--trust-policy FILE] [--json]; --live "
+                "is for a terminal: jupyter federation doctor --live.",
             )
+    if trust_policy is None and not flags:
+        from jupyter_federation.doctor.explanation import explain
+
+        explanation = explain(name)
+        if explanation is not None:
+            return explanation
     from jupyter_federation.doctor.examination import examine
-    from jupyter_federation.doctor.patient import SignedIn
 
     calls = sys.modules.get("jupyter_federation.calls")  # otherwise nobody has signed in
-    living = None if calls is None else calls.sign_in()
     report = examine(
         name,
         exchange="--no-exchange" not in flags,
         trust_policy=trust_policy,
-        signed_in=None if living is None else SignedIn(profile=living[0], token=living[1], status=living[2]),
+        signed_in=None if calls is None else calls.living_sign_in(),
         notebook=vars(sys.modules["__main__"]),
     )
     if "--json" in flags:
-        sys.stdout.write(f"{report.to_json()}\n")
+        sys.stdout.write(f"{report.to_json(saved=True)}\n")
         return None
     return report
 

@@ -106,6 +106,7 @@ def test_a_wheel_is_built_without_npm_and_holds_each_file_once(wheel):
     made = {path.relative_to(BUILT).as_posix() for path in BUILT.rglob("*") if path.is_file()}
     assert made | {"install.json"} == shipped
     assert f"{SHARED}/etc/jupyter/jupyter_server_config.d/jupyter_federation.json" in names
+    assert {"jupyter_federation/doctor/doctor.md", "jupyter_federation/demo/quickstart.ipynb"} <= set(names)
     assert [] == [name for name in names if name.startswith("jupyter_federation/labextension")]
     assert [] == [name for name in names if "node_modules" in name or name.endswith((".ts", ".map"))]
 

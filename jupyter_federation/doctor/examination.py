@@ -12,6 +12,7 @@ from pathlib import Path
 from jupyter_federation.doctor.checks import (
     aws,
     clock,
+    endpoint,
     installation,
     outranking,
     profile,
@@ -20,10 +21,11 @@ from jupyter_federation.doctor.checks import (
     trust_policy,
 )
 from jupyter_federation.doctor.finding import Finding, found, of_error
-from jupyter_federation.doctor.patient import Asks, Check, Patient, SignedIn
+from jupyter_federation.doctor.patient import Asks, Check, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.doctor.request import request_to_the_administrator
 from jupyter_federation.errors import FederationError
+from jupyter_federation.living_sign_in import LivingSignIn
 
 DEADLINE = 9.0
 """Seconds for all checks together; what has not answered by then is a finding itself."""
@@ -35,6 +37,7 @@ LANES: Mapping[str, tuple[Check, ...]] = {
     "server": (installation.server,),
     "labextension": (installation.labextension,),
     "outranking": (outranking.outranked,),
+    "endpoint": (endpoint.handed_out,),
     "trust policy": (trust_policy.trusted,),
     "aws": (aws.reached,),
     "provider": (provider.known,),
@@ -56,7 +59,7 @@ def examine(
     *,
     exchange: bool = True,
     trust_policy: str | Path | None = None,
-    signed_in: SignedIn | None = None,
+    signed_in: LivingSignIn | None = None,
     notebook: Mapping[str, object] | None = None,
     directories: Iterable[str | Path] | None = None,
     seconds: float = DEADLINE,
@@ -64,8 +67,9 @@ def examine(
     """Look at the federation profile ``name`` (None: the living sign-in's, or else the default) in every respect.
 
     Nobody is asked anything, and nobody is signed in.  With ``exchange``, a token that comes silently is exchanged once
-    at AWS, and what that gives is dropped.  ``trust_policy`` is a file to lint, ``notebook`` holds the variables that a
-    profile may name.  It ends within ``seconds`` and a little.
+    at AWS, and what that gives is dropped.  ``trust_policy`` is a file to lint, and all that is looked
+    at where no profile is named and there is no default.  ``notebook`` holds the variables that a profile may name.  It
+    ends within ``seconds`` and a little.
     """
     patient = Patient(
         signed_in=signed_in,
@@ -74,23 +78,34 @@ def examine(
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )
     why_none = profile.choose(patient, name, directories)
-    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in LANES}
+    alone = patient.profile is None and why_none is None  # the trust policy
+    names = [lane for lane in LANES if lane == "trust policy"] if alone else list(LANES)
+    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in names}
     threads = [
         threading.Thread(target=_walk, args=(*lane,), name=f"jupyter-federation-doctor-{lane[0]}", daemon=True)
         for lane in lanes.items()
     ]
     end = time.monotonic() + seconds
+    no_thread = [lane for lane, thread in zip(lanes, threads, strict=True) if not _started(thread)]
     for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(max(0.0, end - time.monotonic()))
+        if thread.ident is not None:
+            thread.join(max(0.0, end - time.monotonic()))
     findings = [] if why_none is None else [why_none]
     for thread, (lane, heard) in zip(threads, lanes.items(), strict=True):
         findings += list(heard.findings)
         patient.facts += list(heard.patient.facts)
         if thread.is_alive():
             findings.append(_silent(heard.asking or lane, seconds))
-    findings += clock.clocks(patient)
+    if no_thread:
+        findings.append(
+            found(
+                "unforeseen",
+                f"Nothing is known of {', '.join(no_thread)}: this process can begin no further thread. Restart the "
+                "kernel, or have its limit of processes raised (ulimit -u).",
+                administrator="raise the limit of processes or threads (ulimit -u, the container's pids limit)",
+            )
+        )
+    findings = [*clock.clocks(patient), *findings]  # measured, and so before a token's word for it
     missing = why_none is not None and why_none.code == "profile-missing"
     return Report(
         profile=None if patient.profile is None else patient.profile.name,
@@ -99,6 +114,14 @@ def examine(
         facts=tuple(patient.facts),
         request=request_to_the_administrator(patient) if missing else None,
     )
+
+
+def _started(thread: threading.Thread) -> bool:
+    try:
+        thread.start()
+    except RuntimeError:  # Python's, where the system gives no further thread
+        return False
+    return True
 
 
 def _walk(lane: str, heard: _Heard) -> None:
@@ -134,7 +157,17 @@ def _silent(where: str, seconds: float) -> Finding:
 
 def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Each once, the causes first; the one that names no place is the same as one that does."""
-    once = {(each.code, each.where): each for each in reversed(list(findings))}
-    placed = {code for code, where in once if where}
-    kept = [each for (code, where), each in once.items() if where or code not in placed]
+    once = dict.fromkeys(findings)
+    placed = {each.code for each in once if each.where}
+    kept = [each for each in once if each.where or each.code not in placed]
+    nameless = [each for each in kept if each.code == "dns-unresolved"]
+    if len({each.where for each in nameless}) > 1:
+        hosts = " and ".join(dict.fromkeys(each.where for each in nameless))
+        one = found(
+            "dns-unresolved",
+            f"No name can be resolved here (DNS): neither {hosts.replace(' and ', ' nor ')}. Check the network, or set "
+            "HTTPS_PROXY if a proxy resolves names.",
+            where=hosts,
+        )
+        kept = [one, *(each for each in kept if each not in nameless)]
     return tuple(sorted(kept, key=lambda each: each.rank))

@@ -7,6 +7,8 @@ the one to mend first.
 
 from __future__ import annotations
 
+import os
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -47,7 +49,11 @@ CAUSES: dict[str, Cause] = {
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
     ),
-    "labextension-missing": Cause(_ENVIRONMENT, "warning"),
+    "labextension-missing": Cause(
+        "in the environment that is named: install jupyter-aws-federation again from where it came (a checkout: make "
+        "setup), then reload the page",
+        "warning",
+    ),
     "labextension-disabled": Cause("jupyter labextension enable jupyter-aws-federation", "warning"),
     "labextension-differs": Cause(_ENVIRONMENT, "warning"),
     # What is set
@@ -201,6 +207,7 @@ CAUSES: dict[str, Cause] = {
     "aws-refuses": Cause("CloudTrail has the refused call, with AWS's reason"),
     # Beside a sign-in that works
     "renewal-failing": Cause("see the last error; the credentials that live go on", "warning"),
+    "endpoint-unreachable": Cause("leave 127.0.0.1, and the temporary directory (TMPDIR), to the kernels' own user"),
     "environment-outranks": Cause("remove the variables where they are set: a startup file, the image, the notebook"),
     "aws-profile-unknown": Cause("remove AWS_PROFILE, or add the profile to ~/.aws/config", "warning"),
     "aws-files-outrank": Cause("give what the section has a name of its own in place of [default]", "warning"),
@@ -210,6 +217,7 @@ CAUSES: dict[str, Cause] = {
     "unforeseen": Cause("please report it: which check it was, and the exception's name", "warning"),
 }
 
+_LONGEST = 1000  # characters of a text; of AWS or a provider 500 are quoted, and the advice comes behind
 _RANK = {code: rank for rank, code in enumerate(CAUSES)}
 
 
@@ -240,7 +248,7 @@ class _Known(dict[str, object]):
         return key.upper().replace("_", "-")
 
 
-def found(code: str, sentence: str, *, where: str = "", administrator: str | None = None, **known: Any) -> Finding:
+def found(code: str, sentence: str, /, *, where: str = "", administrator: str | None = None, **known: Any) -> Finding:
     """A finding of the cause ``code``; ``known`` fills in the administrator's line, unless that is given."""
     cause = CAUSES[code]
     given = {name: value for name, value in known.items() if value}
@@ -248,10 +256,19 @@ def found(code: str, sentence: str, *, where: str = "", administrator: str | Non
     return Finding(
         code=code,
         severity=cause.severity,
-        sentence=printable(without_tokens(sentence)),
-        administrator=printable(without_tokens(line)),
-        where=printable(without_tokens(where)),
+        sentence=fit(sentence),
+        administrator=fit(line),
+        where=fit(where),
     )
+
+
+def fit(text: str) -> str:
+    """``text`` fit to be shown: on one line, not endless, without anything like a token; the home directory is ~."""
+    home = os.path.expanduser("~")  # noqa: PTH111 - no home is no error
+    if len(home) > 1:
+        text = re.sub(rf"(?<![\w.~/\\-]){re.escape(home)}(?![\w-])", "~", text)
+    said = printable(without_tokens(text))
+    return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 
 def of_error(error: FederationError, fallback: str, *, where: str = "", **known: Any) -> Finding:
@@ -261,7 +278,7 @@ def of_error(error: FederationError, fallback: str, *, where: str = "", **known:
     return found(
         str(code) if code in CAUSES else fallback,
         str(error),
-        where=where or str(facts.get("endpoint") or facts.get("issuer") or ""),
+        where=where or str(facts.pop("where", None) or facts.get("endpoint") or facts.get("issuer") or ""),
         administrator=None if line is None else str(line),
-        **{**facts, **known},
+        **{name: value for name, value in {**facts, **known}.items() if name != "where"},
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -57,11 +58,12 @@ class LiveReport:
             "",
             "| step | result | seconds |",
             "| --- | --- | --- |",
-            *(f"| {each.name} | {each.result} | {each.seconds:.1f} |" for each in self.steps),
+            *(f"| {each.name} | {_in_markdown(each.result)} | {each.seconds:.1f} |" for each in self.steps),
             *(f"| {name} | not reached | - |" for name in _STEPS[len(self.steps) :]),
         ]
         for finding in (each.finding for each in self.steps if each.finding is not None):
-            lines += ["", f"{finding.code}: {finding.sentence}", f"Administrator: {finding.administrator}"]
+            sentence, administrator = map(_in_markdown, (finding.sentence, finding.administrator))
+            lines += ["", f"{finding.code}: {sentence}", f"Administrator: {administrator}"]
         return without_persons("\n".join(lines))
 
     def to_json(self) -> str:
@@ -76,6 +78,11 @@ class LiveReport:
             for each in self.steps
         ]
         return json.dumps({"live": 1, "at": f"{self.at:%Y-%m-%dT%H:%M:%SZ}", "steps": steps}, indent=2)
+
+
+def _in_markdown(text: str) -> str:
+    """What a provider or AWS says is no markup of the page that it is pasted into."""
+    return re.sub(r"([\\|<>\[\]`*_!])", r"\\\1", text)
 
 
 def verify(name: str | None = None, *, prompt: Prompt, federation: Federation | None = None) -> LiveReport:

@@ -11,9 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from jupyter_federation.config import Policy, Profile
-from jupyter_federation.doctor.finding import Finding
-from jupyter_federation.redaction import printable, without_tokens
-from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.doctor.finding import Finding, fit
+from jupyter_federation.living_sign_in import LivingSignIn
 from jupyter_federation.tokens import IdToken
 
 
@@ -31,15 +30,6 @@ class Asks(NamedTuple):
     where: str
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class SignedIn:
-    """The sign-in that lives in the kernel."""
-
-    profile: Profile
-    token: IdToken | None = field(repr=False)
-    status: SessionStatus
-
-
 @dataclass(kw_only=True, slots=True)
 class Patient:
     """One federation profile here and now; ``profile`` is None where there is none that could be used.
@@ -51,7 +41,7 @@ class Patient:
 
     profile: Profile | None = None
     policy: Policy = field(default_factory=Policy)
-    signed_in: SignedIn | None = None
+    signed_in: LivingSignIn | None = None
     notebook: Mapping[str, object] | None = None
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
     exchange: bool = True
@@ -60,10 +50,16 @@ class Patient:
     facts: list[Fact] = field(default_factory=list)
     skews: MutableMapping[str, timedelta] = field(default_factory=dict)
 
+    @property
+    def living(self) -> LivingSignIn | None:
+        """The living sign-in, where it is the one that is examined: of another one nothing may be taken."""
+        signed_in = self.signed_in
+        return signed_in if signed_in is not None and signed_in.profile is self.profile else None
+
     def tell(self, name: str, value: object, origin: str = "") -> None:
         """Note a fact."""
         text = ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        self.facts.append(Fact(name, printable(without_tokens(text)), printable(origin)))
+        self.facts.append(Fact(name, fit(text), fit(origin)))
 
     def hear_date(self, where: str, date: object) -> None:
         """Compare this machine's clock with the ``Date`` header (RFC 9110, 6.6.1) of an answer that has just come."""

@@ -6,10 +6,9 @@ import html
 import json
 import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 from jupyter_federation.doctor.finding import Finding
@@ -17,7 +16,7 @@ from jupyter_federation.doctor.patient import Fact
 from jupyter_federation.session_status import without_persons
 
 WIDTH = 80
-_MAIL = re.compile(r"[^\s@<>\"']+@[^\s@<>\"']+\w")
+_MAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}\w")  # a mailbox's lengths (RFC 5321, 4.5.3.1)
 _PAGE = "docs/doctor.md"
 
 
@@ -40,8 +39,11 @@ class Report:
         """1 where something is wrong, 0 where nothing is but what may be."""
         return int(any(each.severity == "error" for each in self.findings))
 
-    def to_json(self) -> str:
-        """A JSON object; its ``findings`` have ``code``, ``severity``, ``sentence``, ``administrator``, ``where``."""
+    def to_json(self, *, saved: bool = False) -> str:
+        """A JSON object; its ``findings`` have ``code``, ``severity``, ``sentence``, ``administrator``, ``where``.
+
+        ``saved`` is for what a notebook saves: it names no person, account or role.
+        """
         document = {
             "doctor": 1,
             "profile": self.profile,
@@ -51,22 +53,23 @@ class Report:
             "facts": [each._asdict() for each in self.facts],
             "request": self.request,
         }
-        return _without_mail(json.dumps(document, indent=2, ensure_ascii=False))
+        return json.dumps(_in_each(document, _nameless if saved else _without_mail), indent=2)
 
     def text(self) -> str:
         """The lines for a terminal."""
         lines = [self._title(), "", *textwrap.wrap(self._summary(), WIDTH)]
         for each in self.findings:
-            where = f"  ({_short(each.where)})" if each.where else ""
-            lines += ["", *_wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
-            lines += [*_wrapped(each.sentence, "  "), *_wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
+            where = f"  ({each.where})" if each.where else ""
+            lines += ["", *wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
+            lines += [*wrapped(each.sentence, "  "), *wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
         if self.findings:
-            lines += ["", *textwrap.wrap(f"Each has a section of its own in {_PAGE}, under its name.", WIDTH)]
+            explains = f"`jupyter federation doctor {self.findings[0].code}` explains the first, and so on"
+            lines += ["", *textwrap.wrap(f"{explains}; each has a section of {_PAGE}.", WIDTH)]
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]
         for name, value, origin in self._told():
-            lines += _wrapped(f"{name}: {value}{f'  ({origin})' if origin else ''}", "  ", "      ")
+            lines += wrapped(f"{name}: {value}{f'  ({origin})' if origin else ''}", "  ", "      ")
         return _without_mail("\n".join(lines))
 
     def __str__(self) -> str:
@@ -95,11 +98,11 @@ class Report:
         """The facts; a file is named with the first that it says."""
         before = ""
         for each in self.facts:
-            yield Fact(each.name, _short(each.value), "" if each.origin == before else _short(each.origin))
+            yield each if each.origin != before else each._replace(origin="")
             before = each.origin
 
     def _title(self) -> str:
-        of = f"the federation profile {self.profile!r}" if self.profile else "no federation profile"
+        of = f"the federation profile {self.profile!r}" if self.profile else "no federation profile that could be used"
         return f"Doctor, {of}, {self.at:%Y-%m-%d %H:%M:%S} UTC"
 
     def _summary(self) -> str:
@@ -120,7 +123,7 @@ class Report:
 
 def _finding(each: Finding) -> str:
     colour = "error" if each.severity == "error" else "warn"
-    where = f' <span style="opacity: 0.8">({_shown(_short(each.where))})</span>' if each.where else ""
+    where = f' <span style="opacity: 0.8">({_shown(each.where)})</span>' if each.where else ""
     return (
         f'<div style="margin: 8px 0"><span style="color: var(--jp-{colour}-color1, currentColor)">'
         f"<strong>{each.severity}</strong></span> <code>{_shown(each.code)}</code>{where}"
@@ -130,14 +133,28 @@ def _finding(each: Finding) -> str:
 
 
 def _shown(text: str) -> str:
-    return html.escape(without_persons(_without_mail(text)), quote=False)
+    return html.escape(_nameless(text), quote=False)
+
+
+def _nameless(text: str) -> str:
+    return without_persons(_without_mail(text))
+
+
+def _in_each(value: Any, change: Callable[[str], str]) -> Any:
+    """``value`` with each string in it changed, whatever lists and objects it stands in."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {name: _in_each(each, change) for name, each in value.items()}
+    return [_in_each(each, change) for each in value] if isinstance(value, list) else value
 
 
 def _without_mail(text: str) -> str:
     return _MAIL.sub("…", text)
 
 
-def _wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
+def wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
+    """The lines of ``text`` in a terminal."""
     return textwrap.wrap(
         text,
         WIDTH,
@@ -146,8 +163,3 @@ def _wrapped(text: str, indent: str, further: str | None = None) -> list[str]:
         break_long_words=False,
         break_on_hyphens=False,
     )
-
-
-def _short(text: str) -> str:
-    home = str(Path.home())
-    return text.replace(f"{home}/", "~/") if len(home) > 1 else text

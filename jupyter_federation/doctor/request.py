@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from textwrap import dedent, indent
 
+from jupyter_federation.doctor.finding import fit
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.errors import FederationError
 from jupyter_federation.mailbox import Mailbox
@@ -29,8 +30,8 @@ def request_to_the_administrator(patient: Patient) -> str:
         callback = None
     uris = [
         "http://localhost  (Entra: under 'Mobile and desktop applications')",
-        "http://127.0.0.1:8400/  (others; the port as `redirect_port` below)",
-        callback or "<the Jupyter server's address>/jupyter-federation/callback",
+        "http://127.0.0.1:8400/  (others; `redirect_port` below)",
+        (callback and fit(callback)) or "<the Jupyter server's address>/jupyter-federation/callback",
     ]
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
 
@@ -59,6 +60,8 @@ _FOR_A_CLIENT = """\
 
     3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for all:
     {profile}
+       That is Entra's. For another provider, in place of source and tenant:
+       "source": "oidc", "issuer": "https://ISSUER", "redirect_port": 8400
     """
 _FOR_A_HUB = """\
     Subject: AWS by our JupyterHub login

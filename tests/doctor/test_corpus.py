@@ -14,7 +14,6 @@ from openid_clients import DOMAIN, TENANT
 from people import Person
 
 from jupyter_federation.demo.aws import Fault, IdentityPool, OpenIdProvider, Response, Role
-from jupyter_federation.doctor.patient import SignedIn
 from jupyter_federation.federation import Federation
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 
@@ -85,19 +84,19 @@ def signed_in(certificates, monkeypatch, *, federation=None):
     monkeypatch.setattr("webbrowser.open", person.open)
     federation = federation or Federation()
     federation.federate(prompt=person)
-    profile, token, status = federation.sign_in()
+    living = federation.living_sign_in()
     assert federation.clear().happened
-    return SignedIn(profile=profile, token=token, status=status)
+    return replace(living, lent={})
 
 
 # The federation profile
 
 
-def test_a_file_that_is_no_json(profile, codes):
+def test_a_file_that_is_no_json(profile, codes, isolated_home):
     """The file, line and column are named."""
     file = profile.text('{"Federation": {')
     assert ["configuration-unreadable"] == codes()
-    assert str(file) in codes.report.findings[0].sentence
+    assert f"~/{file.relative_to(isolated_home)}, line 1, column 17" in codes.report.findings[0].sentence
 
 
 def test_no_profile_at_all(codes):
@@ -110,7 +109,8 @@ def test_no_default_profile(profile, codes):
     """Those that there are, are named."""
     profile.text('{"Federation": {"profiles": {"a": {"source": "env"}}}}')
     assert ["profile-unknown"] == codes()
-    assert "%federate doctor a" in codes.report.findings[0].sentence
+    assert "%federate doctor a, in a terminal jupyter federation doctor a;" in codes.report.findings[0].sentence
+    assert "no federation profile that could be used" in codes.report.text()
 
 
 def test_a_name_that_there_is_not(by_file, codes):
@@ -574,3 +574,15 @@ def test_a_sign_in_that_has_ended(by_browser, codes, certificates, monkeypatch):
     living = signed_in(certificates, monkeypatch)
     ended = replace(living.status, sign_in="needs_you", last_error="AADSTS70043: the policy has ended it.")
     assert ["sign-in-ended"] == codes(signed_in=replace(living, status=ended))
+
+
+def test_another_profile_than_the_living_one_s(by_file, codes, pool, provider):
+    """Its login is not shown with the identity of who is signed in, which is not its own."""
+    by_file(role_arn=None, identity_pool_id=pool.id)
+    federation = Federation()
+    federation.federate(prompt=Person(None))
+    living = federation.living_sign_in()
+    federation.clear()
+    by_file.token.write_text(provider.id_token("grace"))
+    assert [] == codes("research", signed_in=replace(living, profile=replace(living.profile, name="b"), lent={}))
+    assert "exchange" in {each.name for each in codes.report.facts}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import socket
 import threading
 import time
@@ -102,3 +103,60 @@ def test_a_check_that_fails_hides_nothing(monkeypatch):
     assert ["profile-missing", "dns-unresolved", "unforeseen"] == [each.code for each in report.findings]
     assert "KeyError" in report.text()
     assert "a-secret" not in report.to_json()
+
+
+def test_where_no_further_thread_can_begin_there_is_a_report(monkeypatch):
+    """What could not be looked at is named, and what could be is in it."""
+    start, begun = threading.Thread.start, []
+
+    def reluctant(thread):
+        if len(begun) == 2:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    def clocks(_patient):
+        yield found("clock-wrong", "It is slow.")
+
+    monkeypatch.setattr(examination, "LANES", {"a": (clocks,), "b": (), "c": (), "d": ()})
+    monkeypatch.setattr(threading.Thread, "start", reluctant)
+    report = examine()
+    assert ["profile-missing", "clock-wrong", "unforeseen"] == [each.code for each in report.findings]
+    assert "Nothing is known of c, d: " in report.findings[-1].sentence
+
+
+def test_each_thing_that_is_wrong_is_a_finding_of_its_own(monkeypatch, tmp_path):
+    """Two libraries that are too old in one environment, two providers of one policy; the same said twice is one."""
+    monkeypatch.setattr("importlib.metadata.requires", lambda _name: ["boto3>=99.0", "msal>=99", "msal>=99"])
+    arn = "arn:aws:iam::123456789012:oidc-provider/"
+    statement = {
+        "Effect": "Allow",
+        "Action": "sts:AssumeRoleWithWebIdentity",
+        "Principal": {"Federated": [f"{arn}a.example", f"{arn}b.example"]},
+    }
+    (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
+    found_ = examine("none", exchange=False, trust_policy=tmp_path / "trust.json").findings
+    assert ["boto3", "msal"] == [each.sentence.split()[0] for each in found_ if each.code == "dependency-missing"]
+    assert ["a.example", "b.example"] == [
+        each.administrator.partition('{"')[2].partition(":aud")[0]
+        for each in found_
+        if each.code == "trust-no-audience"
+    ]
+
+
+def test_a_machine_without_dns_is_one_finding(profile, monkeypatch):
+    """Not one for each name that it cannot resolve."""
+    profile(
+        source="oidc",
+        issuer="https://login.invalid",
+        client_id="notebook",
+        role_arn="arn:aws:iam::123456789012:role/R",
+        region="eu-west-1",
+    )
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "https://aws.invalid")
+    (finding,) = examine().findings
+    assert ("dns-unresolved", "login.invalid and aws.invalid") == (
+        finding.code,
+        " and ".join(sorted(finding.where.split(" and "), reverse=True)),
+    )
+    assert finding.sentence.startswith("No name can be resolved here")

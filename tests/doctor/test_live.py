@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from datetime import datetime, timezone
 
 import pytest
 from certified_provider import FormBrowser
@@ -11,7 +12,9 @@ from people import Person
 
 from jupyter_federation import app
 from jupyter_federation.demo.loopback import Fault, Response
-from jupyter_federation.doctor.live import verify
+from jupyter_federation.doctor.finding import found
+from jupyter_federation.doctor.live import LiveReport, Step, verify
+from jupyter_federation.profile import Profile
 
 
 @pytest.fixture
@@ -97,3 +100,14 @@ def test_where_nobody_can_be_asked(by_browser, capsys):
     by_browser()
     assert 1 == app.main(["doctor", "--live"])
     assert "nobody can be asked here" in capsys.readouterr().out
+
+
+def test_what_is_said_is_no_markup():
+    """Neither a table's column nor a tag, whoever says it."""
+    failed = found("provider-down", "It says <img src=x> | [a](b).", administrator="see `x`")
+    step = Step(name="sign in and exchange", result="a | b", seconds=1, finding=failed)
+    profile = Profile(source="oidc", role_arn="arn:aws:iam::123456789012:role/R")
+    text = LiveReport(profile=profile, at=datetime.now(timezone.utc), steps=(step,)).text()
+    assert r"| sign in and exchange | a \| b | 1.0 |" in text
+    assert r"It says \<img src=x\> \| \[a\](b)." in text
+    assert r"see \`x\`" in text

@@ -3,6 +3,10 @@
 import re
 from pathlib import Path
 
+import pytest
+
+from jupyter_federation import app
+from jupyter_federation.doctor.explanation import explain
 from jupyter_federation.doctor.finding import CAUSES
 
 PAGE = (Path(__file__).parents[2] / "docs" / "doctor.md").read_text(encoding="utf-8")
@@ -21,3 +25,29 @@ def test_each_section_says_what_to_do():
         name for name, _, text in (each.partition("\n") for each in SECTIONS) if not re.search(r"Set:|See:", text)
     ]
     assert told_elsewhere == set(silent)
+
+
+@pytest.mark.parametrize("code", CAUSES)
+def test_each_code_is_explained(code):
+    """By its section, without markup of links, in a terminal's width; no other word is one."""
+    explanation = explain(code)
+    section = next(each.partition("\n")[2] for each in SECTIONS if each.startswith(f"{code}\n"))
+    assert explanation.section.startswith(section.split()[0])
+    assert "](" not in explanation.section
+    assert "#" not in explanation.section.replace("docs/aws.md#a-cognito-identity-pool", "")
+    assert explanation.administrator in " ".join(explanation.text().split())
+    assert all(len(line) <= 80 or len(line.split()) <= 2 for line in explanation.text().splitlines())
+
+
+def test_no_other_word_is_a_code():
+    """A profile is looked at."""
+    assert explain("research") is None
+
+
+def test_a_code_is_explained_where_it_is_typed(capsys, by_file):
+    """In a terminal; with an option it is a profile's name."""
+    assert 0 == app.main(["doctor", "dns-unresolved"])
+    assert capsys.readouterr().out.startswith("ERROR  dns-unresolved\n  The host's name has no address here.")
+    by_file()
+    assert 1 == app.main(["doctor", "dns-unresolved", "--no-exchange"])
+    assert "profile-unknown" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import time
 
 import pytest
 
@@ -77,6 +78,20 @@ def test_a_client_that_it_does_not_know(says, status, text):
 def test_what_says_nothing_of_either_is_no_accusation(says, status, text):
     """A login page, a gateway's refusal."""
     assert [] == says(status, text)
+
+
+@pytest.mark.parametrize("page", ["<" * 210_000, "<script " * 30_000, "<script>" * 30_000, "redirect uri " * 20_000])
+def test_a_page_that_is_made_to_be_slow_is_not(says, page):
+    """It is gone through once: the pattern of a regular expression would begin anew at each character."""
+    since = time.monotonic()
+    assert [] == says(400, page)
+    assert 5 > time.monotonic() - since
+
+
+def test_what_a_script_says_is_not_said(says):
+    """Before it and behind it the page goes on, also where it names itself in capitals."""
+    assert [] == says(400, "<SCRIPT>invalid redirect_uri</SCRIPT >")
+    assert ["redirect-uri-not-registered"] == says(400, "<script>x</script><p>invalid</p> redirect_uri<style>")
 
 
 @pytest.mark.parametrize(

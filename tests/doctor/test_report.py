@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import subprocess
 import sys
 from dataclasses import replace
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from jupyter_federation.doctor.finding import CAUSES, found, of_error
 from jupyter_federation.doctor.patient import Fact, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.errors import ConfigurationError, ExchangeError
+from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 from jupyter_federation.openid.aadsts import _ADVICE, _FINDINGS
 from jupyter_federation.tokens import IdToken
 
@@ -71,6 +73,13 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
     assert ("audience-not-registered", str(error)) == (finding.code, finding.sentence)
     assert "--client-id app" in finding.administrator
     assert "finding: audience-not-registered" in error.diagnostics()
+    for name in ("where", "code", "sentence", "fallback"):
+        named = of_error(ConfigurationError("What?", fix="Ask.", **{name: "x"}), "aws-refuses")
+        assert ("aws-refuses", "What? Ask.", "x" if name == "where" else "") == (
+            named.code,
+            named.sentence,
+            named.where,
+        )
     own = ConfigurationError("A scope is missing.", fix="Ask.", finding="hub-scope-missing", administrator="grant it")
     assert "grant it" == of_error(own, "aws-refuses").administrator
     assert "aws-refuses" == of_error(ConfigurationError("What?", fix="Ask."), "aws-refuses").code
@@ -79,7 +88,10 @@ def test_an_error_brings_its_code_its_words_and_its_facts():
 def test_a_notebook_s_error_names_the_doctor_s_code():
     """Beneath its sentence, where there is a code."""
     error = ConfigurationError("No region is set.", fix="Set `region`.", finding="region-missing")
-    assert [f"ConfigurationError: {error}", "%federate doctor says more: region-missing."] == error._render_traceback_()
+    assert [
+        f"ConfigurationError: {error}",
+        "%federate doctor region-missing explains it.",
+    ] == error._render_traceback_()
     assert ["ConfigurationError: What? Ask."] == ConfigurationError("What?", fix="Ask.")._render_traceback_()
 
 
@@ -122,6 +134,7 @@ def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
     by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
     said = examine(trust_policy=tmp_path / "trust.json").text()
     assert "trust-no-web-identity" in said
+    assert "\u202e" not in report(found("provider-down", "It."), request="\u202e").to_json()
     assert "policy_arns: arn:aws:iam::aws:policy/A, arn:aws:iam::aws:policy/B" in said
     assert all(line.isprintable() for line in said.splitlines())
 
@@ -132,8 +145,39 @@ def test_a_saved_notebook_names_no_account_and_no_role():
         found("role-does-not-trust", f"The role {ROLE} does not.", role_arn=ROLE), facts=(Fact("role", ROLE),)
     )
     assert ROLE in shown.text()
-    for form in (str(shown), shown._repr_html_()):
+    assert ROLE in shown.to_json()
+    for form in (str(shown), shown._repr_html_(), shown.to_json(saved=True)):
         assert "123456789012" not in form
+
+
+def test_a_saved_notebook_names_no_home_directory(isolated_home):
+    """Neither in a sentence nor by itself; what only begins like it is another."""
+    home = str(isolated_home)
+    said = f"{home}/.aws/config cannot be read, nor can {home!r}; {home}-of-others/x can, and /mnt{home}/x."
+    patient = Patient()
+    patient.tell("file read", f"{home}/a.json", f"{home}/b")
+    shown = report(found("aws-files-broken", said, where=f"{home}/.aws/config"), facts=tuple(patient.facts))
+    assert f"~/.aws/config cannot be read, nor can '~'; {home}-of-others/x can, and /mnt{home}/x." == (
+        shown.findings[0].sentence
+    )
+    assert ("~/.aws/config", "~/a.json", "~/b") == (shown.findings[0].where, *shown.facts[0][1:])
+
+
+@pytest.mark.parametrize("code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience"])
+def test_what_is_to_be_copied_is_whole_in_a_notebook(code):
+    """A placeholder is nobody's name, and a quote is no part of one: the JSON behind it stays."""
+    line = found(code, "A sentence.", logins_key="login.example.org", audience="app").administrator
+    assert line in str(report(replace(found(code, "A sentence."), administrator=line))).replace("\n    ", " ")
+    pool = replace(found(code, "A sentence."), administrator=f'"Federated": "{ROLE}"}}')
+    assert '"Federated": "…"}' in str(report(pool))
+
+
+@pytest.mark.parametrize("form", [str, lambda each: html.unescape(each._repr_html_()), Report.text])
+def test_the_request_s_profile_can_be_copied(form):
+    """In a notebook too, it is whole JSON and a profile."""
+    said = form(examine())
+    document = json.loads(said[said.index("{\n") : said.rindex("}") + 1])
+    assert "arn:aws:iam::ACCOUNT:role/ROLE" == document["Federation"]["profiles"]["research"]["role_arn"]
 
 
 def test_html_is_escaped():
@@ -176,6 +220,11 @@ def test_in_a_terminal(by_file, capsys, role, tmp_path):
     with pytest.raises(SystemExit) as caught:
         app.main(["doctor", "--fast"])
     assert 2 == caught.value.code
+    for option in (["--no-exchange"], ["--trust-policy", "role.json"]):
+        with pytest.raises(SystemExit) as caught:
+            app.main(["doctor", "--live", *option])
+        assert 2 == caught.value.code
+        assert "--live goes the whole way" in capsys.readouterr().err
 
 
 def test_in_a_notebook(by_file, isolated_home):
@@ -194,9 +243,15 @@ variable = shell.run_line_magic("federate", "doctor --no-exchange")
 print(json.dumps([[each.code for each in report.findings] for report in (before, after, variable)]))
 print(any(fact.name == "exchange" for fact in after.facts), any(fact.name == "exchange" for fact in variable.facts))
 print("<strong>Doctor, the federation profile" in after._repr_html_())
+explained = shell.run_line_magic("federate", "doctor dns-unresolved")
+print("<code>dns-unresolved</code>" in explained._repr_html_(), "no address here" in explained.text())
+shell.run_line_magic("federate", "doctor --no-exchange --json")
 """
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False)
-    assert ["[[], [], []]", "True False", "True"] == answer.stdout.splitlines()[-3:], answer.stdout + answer.stderr
+    said, brace, document = answer.stdout.partition("{")
+    assert ["[[], [], []]", "True False", "True", "True True"] == said.splitlines()[-4:], answer.stdout + answer.stderr
+    facts = {each["name"].strip(): each["value"] for each in json.loads(brace + document)["facts"]}
+    assert "…" == facts["role_arn"]
 
 
 def test_the_token_is_in_no_form(by_file, role):
@@ -221,9 +276,19 @@ def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
     assert "http://localhost" in said
     assert '"source": "entra"' in said
     assert max(map(len, said.splitlines())) <= 80
+    assert '"redirect_port": 8400' in said
     monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub/hub/api")
     assert 1 == app.main(["doctor"])
     assert "jupyter_federation.hub.configure(c)" in capsys.readouterr().out
+
+
+def test_no_server_s_address_moves_the_cursor_in_the_request(isolated_home, monkeypatch):
+    """What an entry of a server says is somebody else's text."""
+    mailbox = Mailbox(isolated_home / "jupyter_runtime_dir" / "jupyter-federation")
+    entry = mailbox.announce("s", "http://x/\x1b]0;owned\x07\x1b[2J", since=1.0, lifetime=timedelta(minutes=1))
+    monkeypatch.setenv(SERVER_VARIABLE, str(entry))
+    assert "http://x/" in examine().request
+    assert all(line.isprintable() for line in examine().text().splitlines())
 
 
 def test_a_report_can_be_copied():

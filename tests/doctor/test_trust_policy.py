@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import time
 from pathlib import Path
 
 import pytest
 
+from jupyter_federation import app
+from jupyter_federation.doctor.checks import trust_policy
 from jupyter_federation.doctor.checks.trust_policy import COGNITO, Expected, read, trusted
+from jupyter_federation.doctor.examination import examine
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.profile import Profile
 
@@ -283,3 +288,84 @@ def test_a_file_that_is_none_is_said(tmp_path, content):
     if content is not None:
         file.write_bytes(content if isinstance(content, bytes) else content.encode())
     assert ["trust-policy-unreadable"] == [each.code for each in trusted(Patient(trust_policy=file))]
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        policy(principal="a.!" * 16_000),
+        github("*" * 49_000 + "x/"),
+        policy(principal={"Federated": [ARN.replace(ISSUER, f"b{number}.org") for number in range(800)]}),
+        policy(principal="a.!" * 300_000),
+        {"IdentityPoolId": "a.!" * 16_000, "AllowClassicFlow": True},
+    ],
+    ids=["a long principal", "a star for each letter", "many principals", "a megabyte", "a long pool"],
+)
+def test_a_file_that_is_made_to_be_slow_is_not(tmp_path, document):
+    """It is read and shown in any form at once, and what is quoted of it is not endless."""
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(document))
+    since = time.monotonic()
+    report = examine(exchange=False, trust_policy=file)
+    forms = [report.text(), report.to_json(), report._repr_html_(), str(report)]
+    assert 5 > time.monotonic() - since
+    assert all(len(each.sentence) < 1100 and len(each.administrator) < 1100 for each in report.findings)
+    assert all(len(form) < 3_000_000 for form in forms)
+
+
+@pytest.mark.parametrize("kind", ["a FIFO", "a device", "a folder"])
+def test_what_is_no_plain_file_is_not_waited_for(tmp_path, kind):
+    """It is said at once; a link to a plain file is read."""
+    file = tmp_path / "trust.json"
+    if kind == "a FIFO":
+        os.mkfifo(file)
+    elif kind == "a device":
+        file.symlink_to("/dev/zero")
+    else:
+        file.mkdir()
+    since = time.monotonic()
+    (finding,) = trusted(Patient(trust_policy=file))
+    assert 2 > time.monotonic() - since
+    assert "trust-policy-unreadable" == finding.code
+    (tmp_path / "policy.json").write_text(json.dumps(policy(aud())))
+    (tmp_path / "link.json").symlink_to(tmp_path / "policy.json")
+    assert [] == list(trusted(Patient(trust_policy=tmp_path / "link.json")))
+
+
+@pytest.mark.parametrize(
+    ("subject", "everybody"),
+    [
+        ("*", True),
+        ("repo:*", True),
+        ("repo:octo*:*", True),
+        ("repo:*/*", True),
+        ("project_path:?/", True),
+        ("octo*", True),
+        ("repo:octo-org/*", False),
+        ("repo:octo:*", False),
+        ("repo:", False),
+        ("", False),
+        ("system:serviceaccount:hub:*", False),
+        ("*/x", False),
+    ],
+)
+def test_whose_wildcard_fits_everybody(subject, everybody):
+    """One in the owner's place, with nothing behind that would name somebody."""
+    assert everybody == trust_policy._fits_everybody(subject)
+
+
+@pytest.mark.parametrize("profiles", [{}, {"a": {"source": "env"}}])
+def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, capsys, profiles):
+    """Where none is named and none is the default, that is no error; what was looked at is said."""
+    profile.text(json.dumps({"Federation": {"profiles": profiles}}))
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(policy(aud())))
+    assert 0 == app.main(["doctor", "--trust-policy", str(file)])
+    said = capsys.readouterr().out
+    assert "Nothing is wrong" in said
+    assert "trust.json, by itself" in " ".join(said.split())
+    assert "Subject:" not in said
+    file.write_text(json.dumps(policy()))
+    assert 1 == app.main(["doctor", "--trust-policy", str(file)])
+    assert "trust-no-audience" in capsys.readouterr().out
+    assert ["profile-unknown"] == [each.code for each in examine("b", trust_policy=file).findings][:1]

@@ -96,7 +96,7 @@ def labextension(patient: Patient) -> Iterator[Finding | Asks]:
         yield found(
             "labextension-missing",
             "JupyterLab is installed here, and this package's extension is not: there is no status item, and the panel "
-            "is plain. Install the package from its wheel.",
+            "is plain. Install the package again from where it came.",
             where=str(paths.jupyter_path("labextensions")[0]),
         )
         return

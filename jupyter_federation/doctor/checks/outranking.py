@@ -10,12 +10,9 @@ from botocore.configloader import raw_config_parse
 from botocore.exceptions import BotoCoreError, ConfigNotFound
 
 from jupyter_federation.delivery import aws_files
-from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI
-from jupyter_federation.delivery.environment import OUTRANKING
+from jupyter_federation.delivery.environment import OUTRANKING, REGION
 from jupyter_federation.doctor.finding import Finding, found
 from jupyter_federation.doctor.patient import Asks, Patient
-
-_OURS = (URI, TOKEN_FILE, TOKEN)  # lent while signed in
 
 
 def outranked(patient: Patient) -> Iterator[Finding | Asks]:
@@ -29,7 +26,7 @@ def outranked(patient: Patient) -> Iterator[Finding | Asks]:
         yield found("aws-files-outrank", aws_files.sentence(files), where=" and ".join(each.file for each in files))
     yield from _profile(environment)
     wanted = None if patient.profile is None else patient.profile.region
-    named = {environment[name] for name in ("AWS_REGION", "AWS_DEFAULT_REGION") if environment.get(name)}
+    named = {environment[name] for name in REGION if environment.get(name) and not _is_lent(patient, name)}
     if wanted is not None and (others := sorted(named - {wanted})):
         yield found(
             "region-differs",
@@ -44,7 +41,7 @@ def _variables(patient: Patient, names: list[str]) -> Iterator[Finding]:
         if names:
             patient.tell("set aside at sign-in", ", ".join(names))
         return
-    names = [name for name in names if name not in _OURS]
+    names = [name for name in names if not _is_lent(patient, name)]
     if names:
         yield found(
             "environment-outranks",
@@ -53,6 +50,11 @@ def _variables(patient: Patient, names: list[str]) -> Iterator[Finding]:
             "%federate again.",
             where="the kernel's environment",
         )
+
+
+def _is_lent(patient: Patient, name: str) -> bool:
+    """Whether the variable is as the living sign-in has set it."""
+    return patient.signed_in is not None and patient.signed_in.lent.get(name) == patient.environment.get(name)
 
 
 def _broken(environment: Mapping[str, str]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from jupyter_federation.profile import OPTIONS
 def choose(patient: Patient, name: str | None, directories: Iterable[str | Path] | None = None) -> Finding | None:
     """Fill in the patient's profile: the one that is named, else that of the living sign-in, else the default.
 
-    What is returned is why there is none.
+    What is returned is why there is none; a trust policy that is to be read needs none.
     """
     signed_in = patient.signed_in
     if signed_in is not None and name in (None, signed_in.profile.name):
@@ -32,7 +32,11 @@ def choose(patient: Patient, name: str | None, directories: Iterable[str | Path]
     for file in configuration.files:
         patient.tell("file read", str(file))
     if name is None and configuration.default_profile is None:
-        return _no_default(configuration)
+        if patient.trust_policy is None:
+            return _no_default(configuration)
+        policy = f"{patient.trust_policy}, by itself: no federation profile says whose tokens it is for"
+        patient.tell("trust policy", policy)
+        return None
     named = name if name is not None else configuration.default_profile
     try:
         patient.profile = configuration.profile(name)
@@ -49,8 +53,8 @@ def _no_default(configuration: Configuration) -> Finding:
     if names:
         return found(
             "profile-unknown",
-            f"There is no default federation profile. Name one, {' or '.join(names)}: %federate doctor {names[0]}; "
-            "or set `default_profile`.",
+            f"There is no default federation profile. Name one, {' or '.join(names)}: %federate doctor {names[0]}, "
+            f"in a terminal jupyter federation doctor {names[0]}; or set `default_profile`.",
             where=str(configuration.files[0]),
         )
     return found(

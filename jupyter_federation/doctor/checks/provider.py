@@ -27,9 +27,11 @@ from jupyter_federation.sign_in.browser import browser_is_here
 
 _USUAL_PORT = 8400  # docs/identity-providers.md's, where the profile names none: any free one is taken then
 _LONGEST = 200_000  # characters of a page that are looked at
+_SAID = 20_000  # of what it says, without its markup
 # What providers write on the page that they show in a redirect's place, or into the address of one of their own:
 # "Invalid parameter: redirect_uri", "Callback URL mismatch", "Unregistered redirect_uri", "redirect_uri did not match".
-_MARKUP = re.compile(r"(?is)<(script|style)\b.*?</\1>|<[^>]*>")
+_TAG = re.compile(r"<[^<>]*>")
+_UNSAID = re.compile(r"(?i)<(/?)(script|style)\b")
 _REDIRECT = r"(?:redirect|callback|reply)[ _]?(?:ur[il]s?|address(?:es)?)"
 _BAD = r"(?:invalid|unknown|unregistered|illegal|mismatch\w*|not|must|wrong)"
 _ABOUT_THE_REDIRECT = re.compile(
@@ -89,6 +91,7 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
     def look(session: Any) -> tuple[int, str, str, str]:
         answer = session.get(address, headers={"Accept": "text/html"}, **connection.options)
         headers = answer.headers
+        answer.encoding = answer.encoding or "utf-8"  # where it names none, guessing takes long
         page = answer.text[:_LONGEST] if answer.status_code != 200 or "AADSTS" in answer.text[:_LONGEST] else ""  # noqa: PLR2004 - HTTP's
         return answer.status_code, headers.get("Location", ""), headers.get("Date", ""), page
 
@@ -98,7 +101,7 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
     patient.hear_date(client.issuer, date)
     if location.startswith(redirect_uri):
         return _sent_back(dict(parse_qsl(urlsplit(location).query)), client)
-    said = _error_in(location) if location else html.unescape(_MARKUP.sub(" ", page))
+    said = _error_in(location) if location else _said_by(page)
     problem = explained("invalid_request", said)
     if problem.finding is not None:
         return _refused(problem, client, redirect_uri)
@@ -121,6 +124,21 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
             client_id=client.client_id,
         )
     return None
+
+
+def _said_by(page: str) -> str:
+    """The text of a page, without scripts and styles; it is gone through once, whatever it is."""
+    said, since, inside = [], 0, ""
+    for tag in _UNSAID.finditer(page):
+        name = tag[2].lower()
+        if tag[1] and name == inside:
+            since, inside = tag.start(), ""
+        elif not tag[1] and not inside:
+            said.append(page[since : tag.start()])
+            inside = name
+    if not inside:
+        said.append(page[since:])
+    return html.unescape(_TAG.sub(" ", " ".join(said)))[:_SAID]
 
 
 def _sent_back(answer: dict[str, str], client: Any) -> Finding | None:

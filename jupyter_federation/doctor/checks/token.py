@@ -23,11 +23,11 @@ _OF_AN_UNKNOWN_ISSUER = ("provider-not-registered", "pool-lacks-provider", "prov
 
 def brought(patient: Patient) -> Iterator[Finding | Asks]:
     """Get the token, silently: of the sign-in that lives, or of a source that asks nobody."""
-    profile, signed_in = patient.profile, patient.signed_in
+    profile, living = patient.profile, patient.living
     if profile is None:
         return
-    if signed_in is not None and signed_in.profile is profile:
-        status = signed_in.status
+    if living is not None:
+        status = living.status
         if status.sign_in == "needs_you":
             yield found(
                 "sign-in-ended",
@@ -36,7 +36,7 @@ def brought(patient: Patient) -> Iterator[Finding | Asks]:
             return
         if status.last_error is not None:
             yield found("renewal-failing", f"The last renewal failed: {status.last_error}")
-        patient.token = signed_in.token
+        patient.token = living.token
         return
     if profile.source in (*SIGN_INS, "prompt"):
         patient.tell("token", "none: nobody is signed in here, and the doctor signs nobody in")
@@ -78,7 +78,7 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
     yield Asks(where)
     key = logins_key(token, profile.provider)
     known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn, "pool": profile.identity_pool_id}
-    identity_id = patient.signed_in.status.identity_id if patient.signed_in is not None else None
+    identity_id = None if patient.living is None else patient.living.status.identity_id
     try:
         credentials = exchange_of(profile).exchange(token, identity_id=identity_id)
     except FederationError as error:

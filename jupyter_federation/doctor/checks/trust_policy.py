@@ -6,11 +6,15 @@ Condition operators"; Cognito developer guide, "IAM roles" (role trust and permi
 
 from __future__ import annotations
 
+import errno
 import fnmatch
 import json
+import os
 import re
+import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -33,7 +37,9 @@ _AUDIENCE_KEYS = {
 # One issuer and one audience for everybody: there, only the subject says whose the token is.
 _FOR_EVERYBODY = ("token.actions.githubusercontent.com", "gitlab.com", "app.terraform.io")
 _EVERYBODY_S_AUDIENCE = "sts.amazonaws.com"
-_EVERY_SUBJECT = re.compile(r"(?:repo:|project_path:|organization:|system:serviceaccount:)?[^/:]*[*?][*?:/]*")
+_SUBJECTS = re.compile(r"repo:|project_path:|organization:|system:serviceaccount:")  # the owner stands behind it
+_LARGEST = 1_000_000  # bytes of a file
+_LONGEST = 50_000  # characters of it but blanks; IAM takes 4096 for a trust policy, and what is printed has more in it
 _ABOUT_A_TOKEN = ("aud", "oaud", "azp", "sub", "amr", "app_id")
 
 
@@ -69,12 +75,24 @@ def trusted(patient: Patient) -> Iterator[Finding | Asks]:
         return
     file = str(patient.trust_policy)
     try:
-        document = json.loads(patient.trust_policy.expanduser().read_text(encoding="utf-8-sig"))
+        document = json.loads(_content(patient.trust_policy.expanduser()))
     except (OSError, ValueError, RuntimeError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "this is not JSON"
         yield found("trust-policy-unreadable", f"{file} cannot be read: {reason}. Give a file of JSON.", where=file)
         return
     yield from read(document, expected_of(patient.profile), where=file, profile=patient.profile)
+
+
+def _content(path: Path) -> str:
+    """Of a plain file that a policy can stand in; a FIFO would keep its reader waiting, a device never end."""
+    descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "this is no plain file")
+        text = file.read(_LARGEST + 1).decode("utf-8-sig")
+    if len(text) > _LARGEST or len("".join(text.split())) > _LONGEST:
+        raise OSError(errno.EFBIG, "this is longer than any trust policy")
+    return text
 
 
 def expected_of(profile: Profile | None) -> Expected:
@@ -311,7 +329,7 @@ def _subject(conditions: list[_Condition], known: Mapping[str, Any], *, has_to_b
             "(sub): anybody's token opens the role.",
             known,
         )
-    elif all(any(_EVERY_SUBJECT.fullmatch(value) for value in each.values) for each in holding):
+    elif all(any(map(_fits_everybody, each.values)) for each in holding):
         yield found(
             "trust-subject-wildcard",
             "The trust policy's condition on sub fits everybody: its wildcard stands where the owner or the namespace "
@@ -418,6 +436,14 @@ def _fits(expected: str, value: str, condition: _Condition) -> bool:
     if condition.operator == "stringequalsignorecase":
         return expected.lower() == value.lower()
     return expected == value
+
+
+def _fits_everybody(subject: str) -> bool:
+    """Whether its wildcard stands where the owner has to be named: only wildcards and separators come behind."""
+    kind = _SUBJECTS.match(subject)
+    rest = subject[kind.end() :] if kind else subject
+    owner = rest.rstrip("*?:/")
+    return not {"/", ":"} & set(owner) and rest[len(owner) :].startswith(("*", "?"))
 
 
 def _has_wildcard(value: str) -> bool:
