@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 from jupyter_federation import comm, controls
 from jupyter_federation.errors import ConfigurationError, FederationError
-from jupyter_federation.federation import AuthSession, CallerIdentity, CurrentUser, Federation
-from jupyter_federation.living_sign_in import LivingSignIn
+from jupyter_federation.federation import Federation
 from jupyter_federation.notebook_prompt import NotebookPrompt
 from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_kernel
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.subscribers import Subscriber
 from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import Prompt

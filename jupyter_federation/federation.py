@@ -9,14 +9,13 @@ import sys
 import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
-from jupyter_federation.credentials import AwsCredentials, Exchange
+from jupyter_federation.credentials import Exchange
 from jupyter_federation.delivery.boto3 import session_over
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
@@ -32,9 +31,9 @@ from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
-from jupyter_federation.living_sign_in import LivingSignIn
 from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
 from jupyter_federation.terminal_line import TerminalLine
@@ -47,40 +46,6 @@ T = TypeVar("T")
 
 _DEADLINE = 10  # seconds for a question outside of a session
 _BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class AuthSession:
-    """What Amplify's ``fetchAuthSession`` gives: signed out, everything but ``is_federated`` is None."""
-
-    is_federated: bool
-    identity_id: str | None = field(default=None, repr=False)
-    credentials: AwsCredentials | None = None
-    expires_at: datetime | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CurrentUser:
-    """The user-pool user who is signed in."""
-
-    user_id: str
-    username: str
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CallerIdentity:
-    """Who AWS says you are (STS GetCallerIdentity)."""
-
-    account: str
-    arn: str
-    user_id: str
-    subject: str | None = None
-
-    def __str__(self) -> str:
-        return f"{self.subject or 'You'}: {self.arn} (account {self.account})"
-
-    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's signature
-        printer.text(str(self))
 
 
 def _open_page(address: str) -> bool:

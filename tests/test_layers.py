@@ -19,7 +19,7 @@ LAYERS = (
     ("panel_widgets", "comm"),
     ("controls",),
     ("federation",),
-    ("assembly", "kernel_delivery", "interrupts", "living_sign_in"),
+    ("assembly", "kernel_delivery", "interrupts", "signed_in"),
     ("config",),
     ("profile",),
     ("options",),

@@ -25,7 +25,7 @@ from jupyter_federation.doctor.patient import Asks, Check, Patient
 from jupyter_federation.doctor.report import Report
 from jupyter_federation.doctor.request import request_to_the_administrator
 from jupyter_federation.errors import FederationError
-from jupyter_federation.living_sign_in import LivingSignIn
+from jupyter_federation.signed_in import LivingSignIn
 
 DEADLINE = 9.0
 """Seconds for all checks together; what has not answered by then is a finding itself."""

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from jupyter_federation.config import Policy, Profile
 from jupyter_federation.doctor.finding import Finding, fit
-from jupyter_federation.living_sign_in import LivingSignIn
+from jupyter_federation.signed_in import LivingSignIn
 from jupyter_federation.tokens import IdToken
 
 
