@@ -389,17 +389,18 @@ def test_a_subscriber_that_exits_stops_no_event():
     """sys.exit() in a subscriber ends neither the notifier nor the other subscribers."""
     clock = FakeClock()
     session = FederatedSession(ScriptedSource(), ScriptedExchange(clock), clock=clock, refresher=Refresher())
-    heard = threading.Event()
+    heard = {"refreshed": threading.Event(), "cleared": threading.Event()}
 
     def leave(event, status):
         raise SystemExit
 
     session.subscribe(leave)
-    session.subscribe(lambda event, status: heard.set() if event == "refreshed" else None)
+    session.subscribe(lambda event, status: heard[event].set() if event in heard else None)
     session.login(Nobody())
     session.refresh()
-    assert heard.wait(5)
+    assert heard["refreshed"].wait(5)
     session.close()
+    assert heard["cleared"].wait(5)  # here, and not in the next test
 
 
 def test_a_close_during_a_tick_is_no_fault(caplog):
