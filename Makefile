@@ -52,8 +52,9 @@ typescript: setup  ## the JupyterLab extension: lint, types, tests
 	cd js && npm run --silent check && npm run --silent test
 
 .PHONY: unit
-unit: setup  ## the quick tests, side by side, without forks, faults, demo and hub; under a minute
-	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo --ignore tests/hub
+unit: setup  ## the quick tests, side by side, without forks, faults, demo, hub, doctor and endpoint; under a minute
+	$(BIN)/python -m pytest -q -n auto -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo \
+		--ignore tests/hub --ignore tests/doctor --ignore tests/endpoint
 
 .PHONY: chromium
 chromium:
