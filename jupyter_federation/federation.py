@@ -10,12 +10,11 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
-from jupyter_federation.credentials import Exchange
 from jupyter_federation.delivery.boto3 import session_over
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
@@ -42,9 +41,6 @@ from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 if TYPE_CHECKING:
     import boto3
 
-T = TypeVar("T")
-
-_DEADLINE = 10  # seconds for a question outside of a session
 _BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
 
 
@@ -59,7 +55,6 @@ def _open_page(address: str) -> bool:
 class _Identity:
     profile: Profile
     session: FederatedSession
-    live: LiveCredentials
     policy: Policy  # what the files said last
 
 
@@ -75,19 +70,15 @@ class Federation:
         *,
         load_configuration: Callable[[], Configuration] = load,
         make_source: Callable[[Profile, Mapping[str, Any], Policy, str], TokenSource] = source_of,
-        make_exchange: Callable[[Profile], Exchange] = exchange_of,
-        open_page: Callable[[str], bool] = _open_page,
     ) -> None:
         self._load_configuration = load_configuration
         self._make_source = make_source
-        self._make_exchange = make_exchange
-        self._open_page = open_page
         self._live = LiveCredentials()
         self._delivery = KernelDelivery(self._live)
         self._current: _Identity | None = None
         self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
         self._beside: dict[str, _Identity] = {}
-        self._beside_live: dict[str, LiveCredentials] = {}
+        self._beside_live: dict[str, LiveCredentials] = {}  # of who was cleared too: their clients go on
         self._subscribers = Subscribers(background.shared)
         self._account_id: str | None = None
         self._clears: Counter[str | None] = Counter()  # by profile, None: all of them
@@ -166,7 +157,7 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, self._live, configuration.policy), expected)
+            self._become(_Identity(selected, session, configuration.policy), expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -246,8 +237,7 @@ class Federation:
         if not _serves(before, selected):
             source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
-            live = self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name)))
-            identity = _Identity(selected, session, live, configuration.policy)
+            identity = _Identity(selected, session, configuration.policy)
             uninterrupted(lambda: self._put_beside(name, identity, clears))
         return session_over(self._beside_live[name], region=_region(selected))
 
@@ -255,7 +245,7 @@ class Federation:
         with self._lock:
             self._check_not_cleared(identity.profile, identity.session, clears)
             before = self._beside.get(name)
-            identity.live.follow(identity.session)
+            self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name))).follow(identity.session)
             self._beside[name] = identity
         if before is not None:
             before.session.close()
@@ -270,14 +260,14 @@ class Federation:
     ) -> SessionStatus:
         before, clears = self._current, self._clears_of(profile, counted)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
-        identity = _Identity(profile, session, self._live, policy)
+        identity = _Identity(profile, session, policy)
         return uninterrupted(lambda: self._become(identity, clears=clears))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
     ) -> FederatedSession:
         """A session that holds credentials; nothing of it is left where the sign-in fails or is interrupted."""
-        exchange, identity = self._make_exchange(profile), _identity_to_keep(before, profile)
+        exchange, identity = exchange_of(profile), _identity_to_keep(before, profile)
         session = FederatedSession(source, exchange, identity=identity, way_back=way_back)
         try:
             session.login(prompt)
@@ -515,7 +505,7 @@ class Federation:
             addresses = (each.end_session_url for each in ended if each is not None)
             pages = tuple(dict.fromkeys(address for address in addresses if address is not None))
             somebody = prompt is not None and prompt.reaches_somebody
-            opened = [page for page in pages if somebody and self._open_page(page)]
+            opened = [page for page in pages if somebody and _open_page(page)]
             remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
         else:
             remarks.append("Your sign-in at the provider goes on.")
@@ -528,9 +518,9 @@ class Federation:
             current, expected = self._current, self._expected
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]
-            sessions = [self._beside[name].session for name in beside]
+            sessions = [self._beside.pop(name).session for name in beside]
             for name in beside:
-                self._beside.pop(name).live.clear()
+                self._beside_live[name].clear()
             if expected is not None and profile not in (None, expected.profile):
                 expected = None
             if ends is not None:

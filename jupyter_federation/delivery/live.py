@@ -40,11 +40,6 @@ class ExpectedSignIn:
         self.error: FederationError | None = None
         self._over = threading.Event()
 
-    @property
-    def is_over(self) -> bool:
-        """Whether it came to an end, good or bad."""
-        return self._over.is_set()
-
     def end(self, error: FederationError | None = None) -> None:
         """Let those go on who wait."""
         self.error = error

@@ -34,10 +34,10 @@ def test_clear_with_sign_out_revokes_and_names_the_last_page(kernel, person, pro
     assert "There was nothing to clear." == jf.clear(sign_out=True).happened
 
 
-def test_the_last_page_opens_where_the_browser_is(kernel, person, provider):
+def test_the_last_page_opens_where_the_browser_is(kernel, person, provider, monkeypatch):
     """Once the tokens are gone; its address is said all the same, as a link where there are links."""
     opened = []
-    kernel._open_page = lambda address: not opened.append(address)
+    monkeypatch.setattr(federation, "_open_page", lambda address: not opened.append(address))
     kernel.federate(prompt=person)
     status = kernel.clear(sign_out=True, prompt=person)
     page = f"{provider.issuer}/end_session?client_id=notebook"
@@ -46,9 +46,9 @@ def test_the_last_page_opens_where_the_browser_is(kernel, person, provider):
     assert f'<a href="{page}" target="_blank" rel="noopener noreferrer">{page}</a>' in status._repr_html_()
 
 
-def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, provider):
+def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, provider, monkeypatch):
     """No browser is here, or it did not start."""
-    kernel._open_page = lambda address: False
+    monkeypatch.setattr(federation, "_open_page", lambda address: False)
     kernel.federate(prompt=person)
     status = kernel.clear(sign_out=True, prompt=person)
     assert f"goes on until you open {provider.issuer}/end_session" in str(status)
@@ -56,10 +56,10 @@ def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, pro
 
 
 @pytest.mark.parametrize("way", ["nobody is there", "without a question", "no sign-out"])
-def test_no_page_opens_where_nobody_would_see_it(kernel, person, provider, way):
+def test_no_page_opens_where_nobody_would_see_it(kernel, person, provider, monkeypatch, way):
     """A scheduled notebook on somebody's desktop opens no window, and a plain clear none anywhere."""
     opened = []
-    kernel._open_page = lambda address: not opened.append(address)
+    monkeypatch.setattr(federation, "_open_page", lambda address: not opened.append(address))
     kernel.federate(prompt=person)
     person.reaches_somebody = way != "nobody is there"
     kernel.clear(sign_out=way != "no sign-out", prompt=None if way == "without a question" else person)
