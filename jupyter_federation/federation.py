@@ -55,7 +55,6 @@ def _open_page(address: str) -> bool:
 class _Identity:
     profile: Profile
     session: FederatedSession
-    policy: Policy  # what the files said last
 
 
 class Federation:
@@ -157,7 +156,7 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session, configuration.policy), expected)
+            self._become(_Identity(selected, session), configuration.policy, expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -237,7 +236,7 @@ class Federation:
         if not _serves(before, selected):
             source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
-            identity = _Identity(selected, session, configuration.policy)
+            identity = _Identity(selected, session)
             uninterrupted(lambda: self._put_beside(name, identity, clears))
         return session_over(self._beside_live[name], region=_region(selected))
 
@@ -260,8 +259,8 @@ class Federation:
     ) -> SessionStatus:
         before, clears = self._current, self._clears_of(profile, counted)
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
-        identity = _Identity(profile, session, policy)
-        return uninterrupted(lambda: self._become(identity, clears=clears))
+        identity = _Identity(profile, session)
+        return uninterrupted(lambda: self._become(identity, policy, clears=clears))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -291,7 +290,12 @@ class Federation:
             )
 
     def _become(
-        self, identity: _Identity, at_start: ExpectedSignIn | None = None, *, clears: int | None = None
+        self,
+        identity: _Identity,
+        policy: Policy,
+        at_start: ExpectedSignIn | None = None,
+        *,
+        clears: int | None = None,
     ) -> SessionStatus:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
@@ -307,7 +311,7 @@ class Federation:
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
-                self._delivery.deliver(_region(identity.profile), identity.policy)
+                self._delivery.deliver(_region(identity.profile), policy)
             except DeliveryError:
                 self._back_to(before)
                 identity.session.close()
@@ -334,7 +338,7 @@ class Federation:
         else:
             self._live.follow(before.session)
             with contextlib.suppress(DeliveryError):  # the one that is told already
-                self._delivery.deliver(_region(before.profile), before.policy)
+                self._delivery.again()
         self._delivery.settle()
 
     def _just_signed_in(self, before: _Identity | None, identity: _Identity) -> SessionStatus:
@@ -347,12 +351,11 @@ class Federation:
         status = self.status()
         return replace(status, remarks=(*status.remarks, *_remarks(identity.profile), *kept), happened=happened)
 
-    def _mend(self, policy: Policy) -> None:
-        """Deliver again, under ``policy``: the default session or the environment may have been replaced meanwhile."""
+    def _mend(self, policy: Policy | None = None) -> None:
+        """Deliver again, under ``policy`` if the files say another by now."""
         with self._lock:
             if self._current is not None:
-                self._current.policy = policy
-                self._delivery.deliver(_region(self._current.profile), policy)
+                self._delivery.again(policy)
 
     def terminal_line(self) -> TerminalLine:
         """The line that gives a terminal on this machine the notebook's identity, while it lasts.
@@ -363,9 +366,9 @@ class Federation:
         policy = self._load_configuration().policy
 
         def line() -> TerminalLine:
-            self._mend(policy)  # where the endpoint has moved, the notebook's own environment follows too
             with self._lock:
                 self._signed_in_now()
+                self._delivery.again(policy)  # where the endpoint has moved, the notebook's own environment follows too
                 return self._delivery.terminal_line(policy)
 
         return uninterrupted(line)
@@ -570,7 +573,7 @@ class Federation:
         """Pass on what a session reports; its own begin and end are steps of the kernel, which reports them."""
         if event == "refreshed" and not self._delivery.keep():
             with contextlib.suppress(DeliveryError):  # what it says of tools stands in the status
-                self._mend(identity.policy)
+                self._mend()
         if event not in {"federated", "cleared"}:
             self._subscribers.tell(event, self._whole(status, identity))
 

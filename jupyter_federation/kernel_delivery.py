@@ -45,6 +45,7 @@ class KernelDelivery:
         self._users_region: str | None = None  # of the profile that is set aside
         self._copied_until: datetime | None = None  # when the last of those expire that were here before
         self._remarks: tuple[str, ...] = ()
+        self._delivered: tuple[str | None, Policy] | None = None  # the region, and under which policy
 
     @property
     def set_aside(self) -> tuple[str, ...]:
@@ -66,7 +67,7 @@ class KernelDelivery:
         return self._boto3.region()
 
     def deliver(self, region: str | None, policy: Policy) -> None:
-        """Have everything use the live credentials, in ``region`` where none is named; again to mend what has changed.
+        """Have everything use the live credentials, in ``region`` where none is named.
 
         Raises DeliveryError where boto3 cannot be given them; other tools are then a remark.
         """
@@ -81,13 +82,20 @@ class KernelDelivery:
                 f"{quoted(str(error), ())}.",
                 fix="Mend what the message names (often a file in ~/.aws), then run %federate again.",
             ) from error.with_traceback(None)
+        self._delivered = region, policy
+
+    def again(self, policy: Policy | None = None) -> None:
+        """`deliver` as before, under ``policy`` if there is another: what was replaced meanwhile is mended."""
+        if self._delivered is not None:
+            region, before = self._delivered
+            self.deliver(region, policy or before)
 
     def withdraw(self) -> None:
         """Give everything back; from here on nobody is handed anything.  `settle` does what takes a moment."""
         self._boto3.remove()
         self._environment.give_back()
         self._endpoint.refuse()
-        self._variables, self._users_region, self._remarks = {}, None, ()
+        self._variables, self._users_region, self._remarks, self._delivered = {}, None, (), None
 
     def settle(self) -> None:
         """After `withdraw`: until the endpoint's port is closed, and what tools keep is let go."""

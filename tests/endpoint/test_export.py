@@ -125,13 +125,13 @@ def test_a_clear_that_comes_first_leaves_nothing_behind(federation, monkeypatch)
     """The line is refused, and nothing listens with nobody signed in."""
     federation.federate("a", prompt=Nobody())
     uri = os.environ[URI]
-    mend = federation._mend
+    load = federation._load_configuration
 
-    def mended_and_cleared(policy):
-        mend(policy)
+    def load_and_clear():
         federation.clear()
+        return load()
 
-    monkeypatch.setattr(federation, "_mend", mended_and_cleared)
+    monkeypatch.setattr(federation, "_load_configuration", load_and_clear)
     with pytest.raises(LoginRequiredError):
         federation.terminal_line()
     assert not listens(uri)
