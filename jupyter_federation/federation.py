@@ -7,7 +7,6 @@ import functools
 import os
 import sys
 import threading
-from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -80,7 +79,7 @@ class Federation:
         self._beside_live: dict[str, LiveCredentials] = {}  # of who was cleared too: their clients go on
         self._subscribers = Subscribers(background.shared)
         self._account_id: str | None = None
-        self._clears: Counter[str | None] = Counter()  # by profile, None: all of them
+        self._clears: list[str | None] = []  # whose they were, by profile; None: everybody's
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._forked)
@@ -110,13 +109,11 @@ class Federation:
         return self._sign_in(selected, source, prompt, configuration.policy)
 
     @property
-    def clears(self) -> Counter[str | None]:
-        """How often what was cleared so far; `federate_anew` is told it."""
-        return self._clears.copy()
+    def clears(self) -> int:
+        """How many clears there have been; `federate_anew` is told it."""
+        return len(self._clears)
 
-    def federate_anew(
-        self, profile: str | None = None, *, prompt: Prompt, clears: Counter[str | None] | None = None
-    ) -> SessionStatus:
+    def federate_anew(self, profile: str | None = None, *, prompt: Prompt, clears: int | None = None) -> SessionStatus:
         """`federate` for a person who has asked for a new sign-in while one lives: a click on Sign in.
 
         It counts only if it was not cleared since ``clears`` was read, or else since the call.  Without a name it
@@ -142,7 +139,7 @@ class Federation:
         ``delivered`` is called when clients of boto3 wait for the outcome.  Nothing is raised: a failure stands in the
         status, and clients are told of it.  Whoever signs in or clears meanwhile goes first.
         """
-        expected = ExpectedSignIn()
+        expected, clears = ExpectedSignIn(), self.clears
         try:
             try:
                 configuration = self._load_configuration()
@@ -156,7 +153,7 @@ class Federation:
             delivered()
             source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
             session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session), configuration.policy, expected)
+            self._become(_Identity(selected, session), configuration.policy, clears, expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -232,7 +229,7 @@ class Federation:
         """
         configuration = self._load_configuration()
         selected = configuration.profile(name)
-        before, clears = self._beside.get(name), self._clears_of(selected)
+        before, clears = self._beside.get(name), self.clears
         if not _serves(before, selected):
             source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
             session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
@@ -242,7 +239,7 @@ class Federation:
 
     def _put_beside(self, name: str, identity: _Identity, clears: int) -> None:
         with self._lock:
-            self._check_not_cleared(identity.profile, identity.session, clears)
+            self._check_not_cleared(identity, clears)
             before = self._beside.get(name)
             self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name))).follow(identity.session)
             self._beside[name] = identity
@@ -255,12 +252,12 @@ class Federation:
         source: TokenSource,
         prompt: Prompt,
         policy: Policy,
-        counted: Counter[str | None] | None = None,
+        clears: int | None = None,
     ) -> SessionStatus:
-        before, clears = self._current, self._clears_of(profile, counted)
+        before, since = self._current, self.clears if clears is None else clears
         session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
         identity = _Identity(profile, session)
-        return uninterrupted(lambda: self._become(identity, policy, clears=clears))
+        return uninterrupted(lambda: self._become(identity, policy, since))
 
     def _signed_in(
         self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
@@ -275,15 +272,10 @@ class Federation:
             raise
         return session
 
-    def _clears_of(self, profile: Profile, counted: Counter[str | None] | None = None) -> int:
-        """How often ``profile`` was cleared so far (or when ``counted`` was read), or everything."""
-        clears = self._clears if counted is None else counted
-        return clears[None] + (clears[profile.name] if profile.name else 0)
-
-    def _check_not_cleared(self, profile: Profile, session: FederatedSession, clears: int) -> None:
-        """Raise LoginFailedError, and end ``session``, where a clear came while somebody was signing in."""
-        if clears != self._clears_of(profile):
-            session.close()
+    def _check_not_cleared(self, identity: _Identity, clears: int) -> None:
+        """Raise LoginFailedError, and end ``identity``, where it was cleared after the first ``clears``."""
+        if {None, identity.profile.name} & set(self._clears[clears:]):
+            identity.session.close()
             raise LoginFailedError(
                 "The sign-in was cleared while it was under way, and counts no more.",
                 fix="Sign in again if you want to.",
@@ -293,21 +285,19 @@ class Federation:
         self,
         identity: _Identity,
         policy: Policy,
+        clears: int,
         at_start: ExpectedSignIn | None = None,
-        *,
-        clears: int | None = None,
     ) -> SessionStatus:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
         Where it is that of ``at_start``, only if that is still what is expected.  Raises LoginFailedError where it was
-        not cleared ``clears`` times, but once more since; DeliveryError, and the identity before stays.
+        cleared after the first ``clears``; DeliveryError, and the identity before stays.
         """
         with self._lock:
             if at_start is not None and self._expected is not at_start:
                 identity.session.close()
                 return self.status()
-            if clears is not None:
-                self._check_not_cleared(identity.profile, identity.session, clears)
+            self._check_not_cleared(identity, clears)
             before, self._current, self._account_id = self._current, identity, None
             self._live.follow(identity.session)
             try:
@@ -517,7 +507,7 @@ class Federation:
     def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
         """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
         with self._lock:
-            self._clears[profile] += 1
+            self._clears.append(profile)
             current, expected = self._current, self._expected
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]

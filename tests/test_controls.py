@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
@@ -34,7 +33,7 @@ class Scripted:
     def __init__(self):
         self.now = SessionStatus()
         self.lock = threading.Lock()
-        self.clears = Counter()
+        self.clears = 0
         self.asked = []
         self.sign_in = lambda prompt: None
         self.sign_out = lambda: None
@@ -48,7 +47,7 @@ class Scripted:
 
     def federate_anew(self, profile, *, prompt, clears=None):
         self.asked.append(profile)
-        counted = (self.clears if clears is None else clears).copy()
+        counted = self.clears if clears is None else clears
         self.sign_in(prompt)
         if counted != self.clears:
             raise LoginFailedError("Cleared meanwhile.", fix="Sign in again.")
@@ -57,7 +56,7 @@ class Scripted:
     @property
     def cleared(self):
         """How often."""
-        return self.clears[None]
+        return self.clears
 
     def clear(self):
         return self.begin_clear()()
@@ -65,7 +64,7 @@ class Scripted:
     def begin_clear(self, *, sign_out=False, prompt=None):
         with self.lock:
             self.now = SessionStatus()
-            self.clears[None] += 1
+            self.clears += 1
         return lambda: (self.sign_out(), SessionStatus(happened="Cleared."))[1]
 
 
