@@ -16,6 +16,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.errors import LoginRequiredError
+from jupyter_federation.refresher import Latch
 
 if TYPE_CHECKING:
     from jupyter_federation.offer import Offer
@@ -39,8 +40,8 @@ class SignInAtStart:
 
     def __init__(self, shell: Any) -> None:
         self._shell = shell
-        self._has_started = threading.Event()
-        self._delivered = threading.Event()
+        self._has_started = Latch()
+        self._delivered = Latch()
 
     def begin(self) -> None:
         """On a thread, which nobody waits for where the kernel ends."""

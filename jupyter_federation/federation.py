@@ -7,13 +7,13 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation import refresher as background
 from jupyter_federation.assembly import exchange_of, source_of
-from jupyter_federation.config import Configuration, Policy, Profile, load, same_sign_in
+from jupyter_federation.config import Configuration, Policy, Profile, load
 from jupyter_federation.delivery.boto3 import session_over
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
@@ -27,6 +27,7 @@ from jupyter_federation.errors import (
 from jupyter_federation.exchange.answers import text_from
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
+from jupyter_federation.identity import Identity
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
 from jupyter_federation.profile import UNATTENDED
@@ -35,11 +36,12 @@ from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUse
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
 from jupyter_federation.terminal_line import TerminalLine
-from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
+from jupyter_federation.tokens import Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
     import boto3
 
+_USER_POOL = "cognito-user-pool"
 _BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
 
 
@@ -48,12 +50,6 @@ def _open_page(address: str) -> bool:
     from jupyter_federation.sign_in.browser import browser_is_here, open_browser
 
     return browser_is_here() and open_browser(address)
-
-
-@dataclass(slots=True, eq=False)
-class _Identity:
-    profile: Profile
-    session: FederatedSession
 
 
 class Federation:
@@ -73,12 +69,10 @@ class Federation:
         self._make_source = make_source
         self._live = LiveCredentials()
         self._delivery = KernelDelivery(self._live)
-        self._current: _Identity | None = None
-        self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
-        self._beside: dict[str, _Identity] = {}
+        self._current: Identity | None = None
+        self._beside: dict[str, Identity] = {}
         self._beside_live: dict[str, LiveCredentials] = {}  # of who was cleared too: their clients go on
         self._subscribers = Subscribers(background.shared)
-        self._account_id: str | None = None
         self._clears: list[str | None] = []  # whose they were, by profile; None: everybody's
         self._lock = threading.Lock()
         if hasattr(os, "register_at_fork"):
@@ -88,8 +82,7 @@ class Federation:
         """In a child: what another thread of the parent held, nobody holds; the screens are the parent's."""
         self._lock = threading.Lock()
         self._subscribers.forked()
-        if self._expected is not None:  # its thread is the parent's
-            self._expected = None
+        if self._live.expected is not None:  # its thread is the parent's
             self._live.clear()
 
     # Signing in
@@ -102,11 +95,11 @@ class Federation:
         """
         configuration = self._load_configuration()
         selected = configuration.profile(profile, **options)
-        if _serves(self._current, selected):
+        current = self._current
+        if current is not None and current.serves(selected):
             uninterrupted(lambda: self._mend(configuration.policy))
             return replace(self.status(), happened="Already signed in: nobody was asked, and nothing changed.")
-        source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-        return self._sign_in(selected, source, prompt, configuration.policy)
+        return self._sign_in(selected, configuration.policy, prompt)
 
     @property
     def clears(self) -> int:
@@ -130,8 +123,7 @@ class Federation:
                 )
         else:
             selected = configuration.profile(profile)
-        source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-        return self._sign_in(selected, source, prompt, configuration.policy, clears)
+        return self._sign_in(selected, configuration.policy, prompt, clears=clears)
 
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.
@@ -148,34 +140,31 @@ class Federation:
                 self._expect(expected, None, Policy(endpoint=False))
                 raise
             expected.profile = selected.name
-            if selected.source not in UNATTENDED or not self._expect(expected, _region(selected), configuration.policy):
+            if selected.source not in UNATTENDED or not self._expect(
+                expected, selected.working_region, configuration.policy
+            ):
                 return
             delivered()
-            source = self._make_source(selected, _notebook(), configuration.policy, _by_line(selected))
-            session = self._signed_in(selected, source, prompt, None, way_back=_by_line(selected))
-            self._become(_Identity(selected, session), configuration.policy, clears, expected)
+            identity = self._signed_in(selected, configuration.policy, prompt)
+            self._become(identity, configuration.policy, clears, expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
-            name = type(fault).__name__
-            self._not_come(
-                expected,
-                InvalidStateError(f"It failed in an unforeseen way: {name}.", fix="Run %federate, which says more."),
-            )
+            problem = f"It failed in an unforeseen way: {type(fault).__name__}."
+            self._not_come(expected, InvalidStateError(problem, fix="Run %federate, which says more."))
 
     def _expect(self, expected: ExpectedSignIn, region: str | None, policy: Policy) -> bool:
         """Have clients wait for ``expected``, unless somebody is signed in already."""
         with self._lock:
             if self._current is not None:
                 return False
-            self._expected = expected
             self._live.expect(expected)
             self._delivery.deliver(region, policy)
             return True
 
     def _not_come(self, expected: ExpectedSignIn, error: FederationError) -> None:
         expected.end(error)
-        if self._expected is expected:
+        if self._live.expected is expected:
             self._report("needs_you" if isinstance(error, LoginRequiredError) else "refresh_failed")
 
     def federate_to_identity_pool(
@@ -195,7 +184,7 @@ class Federation:
         InvalidStateError while signed in through a user pool, ConfigurationError without a pool: no AWS call then.
         """
         source = VariableSource.holding(token)
-        if self._is_user_pool_sign_in():
+        if self._current is not None and self._current.profile.source == _USER_POOL:
             raise InvalidStateError(
                 "A Cognito user pool signed you in, and that cannot be combined with another provider's token.",
                 fix="Run %federate clear first.",
@@ -219,7 +208,7 @@ class Federation:
             **options,
         )
         # The argument is no variable that a %federate line could name: such a line is another sign-in.
-        return self._sign_in(replace(selected, variable=None), source, prompt, configuration.policy)
+        return self._sign_in(replace(selected, variable=None), configuration.policy, prompt, source=source)
 
     def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
         """A boto3.Session over a further identity, signed in with the profile ``name``.
@@ -230,49 +219,57 @@ class Federation:
         configuration = self._load_configuration()
         selected = configuration.profile(name)
         before, clears = self._beside.get(name), self.clears
-        if not _serves(before, selected):
-            source = self._make_source(selected, _notebook(), configuration.policy, _by_session(name))
-            session = self._signed_in(selected, source, prompt, before, way_back=_by_session(name))
-            identity = _Identity(selected, session)
-            uninterrupted(lambda: self._put_beside(name, identity, clears))
-        return session_over(self._beside_live[name], region=_region(selected))
+        if before is None or not before.serves(selected):
+            way_back = f"jf.session({name!r})"
+            identity = self._signed_in(selected, configuration.policy, prompt, before=before, way_back=way_back)
+            live = self._beside_live.setdefault(name, LiveCredentials(way_back=way_back))
+            uninterrupted(lambda: self._put_beside(name, live, identity, clears))
+        return session_over(self._beside_live[name], region=selected.working_region)
 
-    def _put_beside(self, name: str, identity: _Identity, clears: int) -> None:
+    def _put_beside(self, name: str, live: LiveCredentials, identity: Identity, clears: int) -> None:
         with self._lock:
             self._check_not_cleared(identity, clears)
-            before = self._beside.get(name)
-            self._beside_live.setdefault(name, LiveCredentials(way_back=_by_session(name))).follow(identity.session)
-            self._beside[name] = identity
+            live.follow(identity.session)
+            before, self._beside[name] = self._beside.get(name), identity
         if before is not None:
             before.session.close()
 
     def _sign_in(
         self,
         profile: Profile,
-        source: TokenSource,
-        prompt: Prompt,
         policy: Policy,
+        prompt: Prompt,
+        *,
         clears: int | None = None,
+        source: TokenSource | None = None,
     ) -> SessionStatus:
         before, since = self._current, self.clears if clears is None else clears
-        session = self._signed_in(profile, source, prompt, before, way_back=_by_line(profile))
-        identity = _Identity(profile, session)
+        identity = self._signed_in(profile, policy, prompt, before=before, source=source)
         return uninterrupted(lambda: self._become(identity, policy, since))
 
     def _signed_in(
-        self, profile: Profile, source: TokenSource, prompt: Prompt, before: _Identity | None, *, way_back: str
-    ) -> FederatedSession:
-        """A session that holds credentials; nothing of it is left where the sign-in fails or is interrupted."""
-        exchange, identity = exchange_of(profile), _identity_to_keep(before, profile)
-        session = FederatedSession(source, exchange, identity=identity, way_back=way_back)
+        self,
+        profile: Profile,
+        policy: Policy,
+        prompt: Prompt,
+        *,
+        before: Identity | None = None,
+        source: TokenSource | None = None,
+        way_back: str | None = None,
+    ) -> Identity:
+        """Who holds credentials of ``profile``; nothing is left of a sign-in that fails or is interrupted."""
+        way_back = way_back or profile.way_back
+        source = source or self._make_source(profile, _notebook(), policy, way_back)
+        kept = None if before is None else before.kept_for(profile)
+        session = FederatedSession(source, exchange_of(profile), identity=kept, way_back=way_back)
         try:
             session.login(prompt)
         except BaseException:
             session.close()
             raise
-        return session
+        return Identity(profile, session)
 
-    def _check_not_cleared(self, identity: _Identity, clears: int) -> None:
+    def _check_not_cleared(self, identity: Identity, clears: int) -> None:
         """Raise LoginFailedError, and end ``identity``, where it was cleared after the first ``clears``."""
         if {None, identity.profile.name} & set(self._clears[clears:]):
             identity.session.close()
@@ -282,11 +279,7 @@ class Federation:
             )
 
     def _become(
-        self,
-        identity: _Identity,
-        policy: Policy,
-        clears: int,
-        at_start: ExpectedSignIn | None = None,
+        self, identity: Identity, policy: Policy, clears: int, at_start: ExpectedSignIn | None = None
     ) -> SessionStatus:
         """Make ``identity`` the notebook's own: one step for every client that holds the live credentials.
 
@@ -294,19 +287,19 @@ class Federation:
         cleared after the first ``clears``; DeliveryError, and the identity before stays.
         """
         with self._lock:
-            if at_start is not None and self._expected is not at_start:
+            before, expected = self._current, self._live.expected
+            if at_start is not None and expected is not at_start:
                 identity.session.close()
                 return self.status()
             self._check_not_cleared(identity, clears)
-            before, self._current, self._account_id = self._current, identity, None
+            self._current = identity
             self._live.follow(identity.session)
             try:
-                self._delivery.deliver(_region(identity.profile), policy)
+                self._delivery.deliver(identity.profile.working_region, policy)
             except DeliveryError:
-                self._back_to(before)
+                self._back_to(before, expected)
                 identity.session.close()
                 raise
-            expected, self._expected = self._expected, None
             status = self._just_signed_in(before, identity)
         if expected is not None:
             expected.end()
@@ -319,27 +312,31 @@ class Federation:
             before.session.close()
         return status
 
-    def _back_to(self, before: _Identity | None) -> None:
-        """Where nobody could be signed in on top of ``before``."""
+    def _back_to(self, before: Identity | None, expected: ExpectedSignIn | None) -> None:
+        """Where nobody could be signed in on top of ``before``, or in place of who is ``expected``."""
         self._current = before
-        if before is None:
+        if before is not None:
+            self._live.follow(before.session)
+        elif expected is not None:
+            self._live.expect(expected)
+        else:
             self._live.clear()
             self._delivery.withdraw()
-        else:
-            self._live.follow(before.session)
-            with contextlib.suppress(DeliveryError):  # the one that is told already
-                self._delivery.again()
-        self._delivery.settle()
+            self._delivery.settle()
+            return
+        with contextlib.suppress(DeliveryError):  # the one that is told already
+            self._delivery.again()
+        self._delivery.switched()
 
-    def _just_signed_in(self, before: _Identity | None, identity: _Identity) -> SessionStatus:
+    def _just_signed_in(self, before: Identity | None, identity: Identity) -> SessionStatus:
         """The status, with what the sign-in on top of ``before`` has changed."""
         happened = None
         if before is not None:
             self._delivery.outlive(before.session.status().credentials_expire_at)
-            happened = _what_followed(before, identity.profile, identity.session.token)
+            happened = before.followed_by(identity)
         kept = () if before is not None and happened is None else self._delivery.what_keeps_acting()
         status = self.status()
-        return replace(status, remarks=(*status.remarks, *_remarks(identity.profile), *kept), happened=happened)
+        return replace(status, remarks=(*status.remarks, *identity.profile.remarks, *kept), happened=happened)
 
     def _mend(self, policy: Policy | None = None) -> None:
         """Deliver again, under ``policy`` if the files say another by now."""
@@ -383,13 +380,10 @@ class Federation:
     def status(self) -> SessionStatus:
         """What is known without asking anybody."""
         current = self._current
-        if current is None:
-            return self._signed_out(self._expected)
-        return self._whole(current.session.status(), current)
-
-    def _signed_out(self, expected: ExpectedSignIn | None) -> SessionStatus:
-        """The status while nobody is signed in, with what became of the sign-in at the kernel's start."""
+        if current is not None:
+            return self._whole(current.session.status(), current)
         status = SessionStatus(beside=tuple(self._beside), set_aside=self._delivery.set_aside)
+        expected = self._live.expected
         if expected is None:
             return status
         if expected.error is None:
@@ -400,7 +394,7 @@ class Federation:
     def whoami(self, *, prompt: Prompt) -> CallerIdentity:
         """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
         current = self._signed_in_now()
-        region = _region(current.profile) or self._delivery.region() or "us-east-1"
+        region = current.profile.working_region or self._delivery.region() or "us-east-1"
 
         def ask() -> Mapping[str, Any]:
             signed_by = current.session.credentials()
@@ -410,8 +404,7 @@ class Federation:
         account, arn, user_id = (
             str(text_from(answer, name, operation="GetCallerIdentity")) for name in ("Account", "Arn", "UserId")
         )
-        if self._current is current:
-            self._account_id = account
+        current.account_id = account
         return CallerIdentity(account=account, arn=arn, user_id=user_id, subject=current.session.status().subject)
 
     def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
@@ -436,7 +429,7 @@ class Federation:
         """
         current = self._signed_in_now()
         token = current.session.token
-        if token is None or not self._is_user_pool_sign_in():
+        if token is None or current.profile.source != _USER_POOL:
             raise InvalidStateError(
                 "You are federated to an identity pool or a role, and no user pool knows you.",
                 fix="Use jf.whoami() for who AWS says you are, or %federate clear and sign in through the user pool.",
@@ -477,38 +470,31 @@ class Federation:
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
         ends = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
 
-    def _cleared(
-        self,
-        ends: Sequence[Callable[[], SignedOut] | None],
-        *,
-        sign_out: bool,
-        profile: str | None,
-        prompt: Prompt | None,
-    ) -> SessionStatus:
-        ended = [None if end is None else end() for end in ends]
-        if not ended:
-            nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
-            return replace(self.status(), happened=nobody)
-        happened = "Cleared: clients that held the AWS session refuse from now on."
-        remarks = list(self._delivery.what_lives_on())
-        pages: tuple[str, ...] = ()
-        if sign_out:
-            addresses = (each.end_session_url for each in ended if each is not None)
-            pages = tuple(dict.fromkeys(address for address in addresses if address is not None))
-            somebody = prompt is not None and prompt.reaches_somebody
-            opened = [page for page in pages if somebody and _open_page(page)]
-            remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
-        else:
-            remarks.append("Your sign-in at the provider goes on.")
-        return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
+        def rest() -> SessionStatus:
+            ended = [None if end is None else end() for end in ends]
+            if not ended:
+                nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
+                return replace(self.status(), happened=nobody)
+            happened = "Cleared: clients that held the AWS session refuse from now on."
+            remarks = list(self._delivery.what_lives_on())
+            pages: tuple[str, ...] = ()
+            if sign_out:
+                pages = tuple(dict.fromkeys(each.end_session_url for each in ended if each and each.end_session_url))
+                somebody = prompt is not None and prompt.reaches_somebody
+                opened = [page for page in pages if somebody and _open_page(page)]
+                remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
+            else:
+                remarks.append("Your sign-in at the provider goes on.")
+            return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
+
+        return rest
 
     def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
         """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
         with self._lock:
             self._clears.append(profile)
-            current, expected = self._current, self._expected
+            current, expected = self._current, self._live.expected
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]
             sessions = [self._beside.pop(name).session for name in beside]
@@ -517,10 +503,8 @@ class Federation:
             if expected is not None and profile not in (None, expected.profile):
                 expected = None
             if ends is not None:
-                self._current = self._account_id = None
+                self._current = None
                 sessions.append(ends.session)
-            if expected is not None:
-                self._expected = None
             if ends is not None or expected is not None:
                 self._live.clear()
                 self._delivery.withdraw()
@@ -536,30 +520,27 @@ class Federation:
 
     # What the above share
 
-    def _signed_in_now(self) -> _Identity:
+    def _signed_in_now(self) -> Identity:
         current = self._current
         if current is None:
             raise _nobody_is_signed_in()
         return current
 
-    def _is_user_pool_sign_in(self) -> bool:
-        return self._current is not None and self._current.profile.source == "cognito-user-pool"
-
-    def _whole(self, status: SessionStatus, identity: _Identity) -> SessionStatus:
+    def _whole(self, status: SessionStatus, identity: Identity) -> SessionStatus:
         """The status of ``identity``'s session with what only the kernel knows."""
         return replace(
             status,
-            remarks=(*status.remarks, *(self._delivery.remarks if identity is self._current else ())),
+            remarks=(*status.remarks, *self._delivery.remarks),
             profile=identity.profile.name,
             provider=status.provider or identity.profile.provider,
             interactive=identity.profile.source not in _BROUGHT,
-            account_id=status.account_id or (self._account_id if identity is self._current else None),
-            region=_region(identity.profile),
+            account_id=status.account_id or identity.account_id,
+            region=identity.profile.working_region,
             set_aside=self._delivery.set_aside,
             beside=tuple(self._beside),
         )
 
-    def _forward(self, identity: _Identity, event: str, status: SessionStatus) -> None:
+    def _forward(self, identity: Identity, event: str, status: SessionStatus) -> None:
         """Pass on what a session reports; its own begin and end are steps of the kernel, which reports them."""
         if event == "refreshed" and not self._delivery.keep():
             with contextlib.suppress(DeliveryError):  # what it says of tools stands in the status
@@ -576,62 +557,6 @@ def _nobody_is_signed_in() -> LoginRequiredError:
     return LoginRequiredError("Nobody is signed in to AWS in this notebook.", fix="Run %federate to sign in.")
 
 
-def _identity_to_keep(before: _Identity | None, profile: Profile) -> tuple[IdToken, str] | None:
-    """The identity of the session before, if the new one asks the same pool for the same provider."""
-    if before is None or profile.identity_id is not None:  # a developer-provided id wins over a known one
-        return None
-    identity = before.session.identity
-    same_pool = before.profile.identity_pool_id == profile.identity_pool_id
-    same_provider = before.profile.provider == profile.provider or (identity is not None and identity[0].is_jwt)
-    return identity if same_pool and same_provider else None
-
-
-def _remarks(profile: Profile) -> Iterator[str]:
-    """What a person should know of the way that their credentials come, said once, at the sign-in."""
-    if profile.assume_role_arn is not None:
-        yield "AWS gives a role that is assumed by another role one hour at a time."
-    elif profile.identity_pool_id is not None and profile.flow != "classic":
-        yield (
-            "AWS's log (CloudTrail) will show this session without your name: an identity pool calls all of them "
-            "CognitoIdentityCredentials."
-        )
-
-
-def _what_followed(before: _Identity, profile: Profile, token: IdToken | None) -> str | None:
-    """What a sign-in on top of another one changes for the clients that exist."""
-    if before.profile.name != profile.name:
-        one, other = (
-            repr(each) if each else "a sign-in without a profile" for each in (before.profile.name, profile.name)
-        )
-        return (
-            f"The notebook's identity was {one} and is {other} now: the clients that followed it act with the new one."
-        )
-    earlier = before.session.token
-    if earlier and token and (earlier.issuer, earlier.subject) != (token.issuer, token.subject):
-        return "Another person is signed in now: the clients that you hold act as them."
-    if not same_sign_in(before.profile, profile):
-        return "Signed in anew with other options: the clients that you hold go on with them."
-    return None
-
-
-def _serves(identity: _Identity | None, profile: Profile) -> bool:
-    """Whether ``identity`` is what a sign-in with ``profile`` would give, so that nobody need be asked."""
-    if identity is None or not same_sign_in(identity.profile, profile):
-        return False
-    status = identity.session.status()
-    is_good = status.credentials == "valid" and status.sign_in != "needs_you"
-    return is_good and not identity.session.has_another_token()
-
-
-def _by_line(profile: Profile) -> str:
-    """What the person runs to sign in with ``profile`` again."""
-    return f"%federate {profile.name}" if profile.name else "your %federate line"
-
-
-def _by_session(name: str) -> str:
-    return f"jf.session({name!r})"
-
-
 def _how_signed_out(ended: SignedOut | None, opened: Collection[str]) -> str:
     if ended is None:
         return "The token came from outside the notebook: end the sign-in where it began."
@@ -641,12 +566,6 @@ def _how_signed_out(ended: SignedOut | None, opened: Collection[str]) -> str:
     if ended.end_session_url in opened:
         return f"{revoked}A page has opened on which your browser's session there ends: {ended.end_session_url}"
     return f"{revoked}Your browser's session there goes on until you open {ended.end_session_url}"
-
-
-def _region(profile: Profile) -> str | None:
-    """Where a profile works: its region, else that of its identity pool."""
-    pool = profile.identity_pool_id
-    return profile.region or (None if pool is None else pool.partition(":")[0])
 
 
 def _notebook() -> Mapping[str, Any]:

@@ -167,6 +167,28 @@ class Profile:
     origins: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
     locked_by: Path | None = field(default=None, compare=False)
 
+    @property
+    def working_region(self) -> str | None:
+        """Where it works: its region, else that of its identity pool, whose id begins with it."""
+        pool = self.identity_pool_id
+        return self.region or (None if pool is None else pool.partition(":")[0])
+
+    @property
+    def way_back(self) -> str:
+        """What the person runs to sign in with it again."""
+        return f"%federate {self.name}" if self.name else "your %federate line"
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know of the way that its credentials come, once, when they sign in."""
+        if self.assume_role_arn is not None:
+            return ("AWS gives a role that is assumed by another role one hour at a time.",)
+        unnamed = (
+            "AWS's log (CloudTrail) will show this session without your name: an identity pool calls all of them "
+            "CognitoIdentityCredentials."
+        )
+        return () if self.identity_pool_id is None or self.flow == "classic" else (unnamed,)
+
 
 OPTIONS = options_of(Profile)
 

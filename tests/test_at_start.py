@@ -14,7 +14,7 @@ from nbclient import NotebookClient
 
 from jupyter_federation.assembly import source_of
 from jupyter_federation.delivery.live import SessionClearedError
-from jupyter_federation.errors import InvalidStateError
+from jupyter_federation.errors import DeliveryError, InvalidStateError
 from jupyter_federation.federation import Federation
 
 WHO = "import boto3\nsts = boto3.client('sts')\nprint(sts.get_caller_identity()['Arn'].rpartition('/')[2])"
@@ -199,6 +199,19 @@ def test_who_is_signed_in_already_stays(configured, provider, tmp_path):
     federation.federate_at_start(prompt=Nobody(), delivered=lambda: delivered.append(1))
     assert ([], before) == (delivered, frozen())
     federation.clear()
+
+
+def test_who_cannot_be_given_the_credentials_hears_why(slowly, monkeypatch):
+    """Signed in, and boto3 cannot follow: its clients are told so, and act as nobody else."""
+
+    def fail(region, policy):
+        raise DeliveryError("boto3 is broken.", fix="Mend it.")
+
+    monkeypatch.setattr(slowly.federation._delivery, "deliver", fail)
+    slowly.finish()
+    with pytest.raises(DeliveryError, match=r"The sign-in at the kernel's start: boto3 is broken\."):
+        frozen()
+    assert "boto3 is broken. Mend it." == slowly.federation.status().last_error
 
 
 def test_what_is_unforeseen_is_told(configured, capfd):

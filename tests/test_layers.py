@@ -19,7 +19,7 @@ LAYERS = (
     ("panel_widgets", "comm"),
     ("controls",),
     ("federation",),
-    ("assembly", "kernel_delivery", "interrupts", "signed_in"),
+    ("assembly", "kernel_delivery", "interrupts", "signed_in", "identity"),
     ("config",),
     ("profile",),
     ("options",),

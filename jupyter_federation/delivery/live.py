@@ -6,7 +6,6 @@ sign-in, another role and a clear, at once and without being told.
 
 from __future__ import annotations
 
-import threading
 from datetime import datetime
 from typing import Any, NoReturn
 
@@ -16,6 +15,7 @@ from botocore.exceptions import NoCredentialsError
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import FederationError, SourceUnavailableError
 from jupyter_federation.federated_session import FederatedSession, SessionClosedError
+from jupyter_federation.refresher import Latch
 
 _LONGEST = 75.0  # seconds that a client waits for an expected sign-in, which has a minute and an exchange
 
@@ -38,7 +38,7 @@ class ExpectedSignIn:
     def __init__(self) -> None:
         self.profile: str | None = None
         self.error: FederationError | None = None
-        self._over = threading.Event()
+        self._over = Latch()
 
     def end(self, error: FederationError | None = None) -> None:
         """Let those go on who wait."""
@@ -69,7 +69,7 @@ class LiveCredentials(Credentials):
         # Not super().__init__(): it would store keys, and here the session holds them.
         self._way_back = way_back  # what the person runs to sign in again
         self._session: FederatedSession | None = None
-        self._expected: ExpectedSignIn | None = None
+        self._expected: ExpectedSignIn | None = None  # the one at the kernel's start, under way or failed
         self._frozen: tuple[AwsCredentials, ReadOnlyCredentials] | None = None
 
     def follow(self, session: FederatedSession) -> None:
@@ -79,7 +79,13 @@ class LiveCredentials(Credentials):
 
     def expect(self, sign_in: ExpectedSignIn) -> None:
         """Have clients wait for the end of ``sign_in``; where it fails, they are told why."""
+        self.clear()
         self._expected = sign_in
+
+    @property
+    def expected(self) -> ExpectedSignIn | None:
+        """The sign-in that is awaited, or has failed; None from the next `follow` or `clear` on."""
+        return self._expected
 
     def clear(self) -> None:
         """Refuse from now on, until the next `follow`."""

@@ -17,8 +17,9 @@ import pytest
 import jupyter_federation as jf
 from jupyter_federation import calls
 from jupyter_federation.delivery import tool_caches
+from jupyter_federation.delivery.boto3 import Boto3Delivery
 from jupyter_federation.delivery.endpoint import TOKEN, TOKEN_FILE, URI
-from jupyter_federation.errors import InvalidStateError
+from jupyter_federation.errors import DeliveryError, InvalidStateError
 
 WHO = """
 import boto3
@@ -74,6 +75,23 @@ def test_another_process_acts_as_the_notebook_until_it_is_cleared():
     jf.clear()
     assert not listens(uri)
     assert "Unable to locate credentials" in who()
+
+
+def test_a_switch_that_fails_leaves_tools_what_they_had(monkeypatch):
+    """boto3 cannot be given the new identity: the endpoint goes on with the one before."""
+    jf.federate("ada")
+    uri, install, faults = os.environ[URI], Boto3Delivery.install, [OSError("broken")]
+
+    def fail_once(delivery, credentials):
+        if faults:
+            raise faults.pop()
+        install(delivery, credentials)
+
+    monkeypatch.setattr(Boto3Delivery, "install", fail_once)
+    with pytest.raises(DeliveryError, match="broken"):
+        jf.federate("grace")
+    assert ("ada", uri) == (jf.status().profile, os.environ[URI])
+    assert listens(uri)
 
 
 def test_the_variables_name_the_endpoint_and_a_file():
