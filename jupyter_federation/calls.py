@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -43,7 +42,7 @@ def federate(profile: str | None = None, **options: object) -> SessionStatus:
     given the credentials; the identity before stays then.
     """
     again = f"Run {_line(profile, options)} to sign in."
-    with _errors_without_frames("Sign-in cancelled", again), closing(NotebookPrompt()) as prompt:
+    with _call("Sign-in cancelled", again) as prompt:
         return replace(_kernel.federate(profile, prompt=prompt, **options), live_view=beside_a_status)
 
 
@@ -70,7 +69,7 @@ def federate_to_identity_pool(
     """
     # This frame may be shown in a traceback, so the token is masked from here on, or gone.
     token = Secret(str.__str__(token)) if isinstance(token, str) else token if callable(token) else ""
-    with _errors_without_frames("Sign-in cancelled", "Call it again to sign in."), closing(NotebookPrompt()) as prompt:
+    with _call("Sign-in cancelled", "Call it again to sign in.") as prompt:
         status = _kernel.federate_to_identity_pool(
             token,
             provider,
@@ -90,7 +89,7 @@ def session(name: str) -> boto3.Session:
     `federate`.
     """
     again = f"Run jf.session({name!r}) to sign in."
-    with _errors_without_frames("Sign-in cancelled", again), closing(NotebookPrompt()) as prompt:
+    with _call("Sign-in cancelled", again) as prompt:
         return _kernel.session(name, prompt=prompt)
 
 
@@ -99,7 +98,7 @@ def refresh() -> SessionStatus:
 
     Raises LoginRequiredError signed out, TokenError or ExchangeError where it fails; what is still valid stays.
     """
-    with _errors_without_frames("Interrupted", "Run %federate refresh to renew."), closing(NotebookPrompt()) as prompt:
+    with _call("Interrupted", "Run %federate refresh to renew.") as prompt:
         return _kernel.refresh(prompt=prompt)
 
 
@@ -124,7 +123,7 @@ def whoami() -> CallerIdentity:
 
     Raises LoginRequiredError signed out, ExchangeError where AWS refuses or cannot be reached.
     """
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    with _call() as prompt:
         return _kernel.whoami(prompt=prompt)
 
 
@@ -134,7 +133,7 @@ def clear(sign_out: bool = False, *, profile: str | None = None) -> SessionStatu
     Local: the provider's own session goes on, except where ``sign_out`` can end it too; that opens the provider's page
     for it where the kernel runs on your own machine, and always names it.  With nothing to clear, nothing happens.
     """
-    with _errors_without_frames(), closing(NotebookPrompt()) as prompt:
+    with _call() as prompt:
         if not isinstance(sign_out, bool):  # jf.clear("prod") would clear everything
             raise ConfigurationError(
                 "The first argument of jf.clear is `sign_out`, True or False.",
@@ -156,7 +155,7 @@ def fetch_auth_session(force_refresh: bool = False) -> AuthSession:  # noqa: FBT
     The credentials are cached; they are renewed where they have expired, or with ``force_refresh``.  Signed out,
     ``is_federated`` is False and the rest None.  Raises TokenError or ExchangeError where a renewal fails.
     """
-    with _errors_without_frames():
+    with _call():
         return _kernel.fetch_auth_session(force_refresh=force_refresh)
 
 
@@ -165,7 +164,7 @@ def get_current_user() -> CurrentUser:
 
     Raises LoginRequiredError signed out, InvalidStateError while the identity comes from elsewhere.
     """
-    with _errors_without_frames():
+    with _call():
         return _kernel.get_current_user()
 
 
@@ -183,7 +182,7 @@ def export() -> TerminalLine:
     It names the endpoint and the file of its token, and holds neither a key nor the token.  Raises LoginRequiredError
     signed out, InvalidStateError where the policy turns it off, DeliveryError where nothing can listen.
     """
-    with _errors_without_frames():
+    with _call():
         return _kernel.terminal_line()
 
 
@@ -196,16 +195,15 @@ def panel() -> Panel:
 
 
 @contextlib.contextmanager
-def _errors_without_frames(
-    interrupted: str = "Interrupted", then: str = "%federate status shows more."
-) -> Iterator[None]:
-    """Let an error out without the frames behind it, which hold what was being worked on.
+def _call(interrupted: str = "Interrupted", then: str = "%federate status shows more.") -> Iterator[Prompt]:
+    """Ask through the notebook, and let an error out without the frames behind it: they hold what was worked on.
 
     An interrupt says what was ``interrupted``, who is signed in, and what to do ``then``.
     """
     before = _kernel.status()
     try:
-        yield
+        with contextlib.closing(NotebookPrompt()) as prompt:
+            yield prompt
     except FederationError as error:
         error.__context__ = None
         raise error.with_traceback(None) from error.__cause__

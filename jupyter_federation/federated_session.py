@@ -335,7 +335,7 @@ class FederatedSession:
             return last, None
         except LoginRequiredError as error:
             state = self._state
-            bought = state.held is None or self._needs_you(state)
+            bought = state.held is None or self._needs_you(state.error)
             last = None if bought else self._source.last_token()
             if last is None:
                 raise
@@ -379,12 +379,13 @@ class FederatedSession:
             after = self._state
             _end(attempt, error)
         self._refresher.wake()
-        if self._needs_you(after) and not self._needs_you(before) and before.held is not None:
+        if before.held is None:
+            if error is None:
+                self._report("federated", after)
+        elif self._needs_you(after.error) and not self._needs_you(before.error):
             self._report("needs_you", after)
-        elif error is None:
-            self._report("federated" if before.held is None else "refreshed", after)
-        elif before.held is not None:
-            self._report("refresh_failed", after)
+        else:
+            self._report("refreshed" if error is None else "refresh_failed", after)
 
     def _wait(self, attempt: Attempt, prompt: Prompt | None) -> None:
         """Until ``attempt`` has ended or its deadline has passed; its ``error`` says how it ended."""
@@ -447,7 +448,7 @@ class FederatedSession:
 
         A callable that hangs for ever would cost a thread at each try: the more hang, the rarer the tries.
         """
-        if self._is_for_the_person(error):
+        if self._needs_you(error):
             return None
         policy, now = self._policy, self._clock.elapsed()
         refused = isinstance(error, ConfigurationError) or (isinstance(error, ExchangeError) and not error.retryable)
@@ -465,13 +466,11 @@ class FederatedSession:
         """A delay in seconds, from [longest/2, longest]."""
         return longest * (1 + self._draw()) / 2
 
-    def _is_for_the_person(self, error: FederationError | None) -> bool:
+    def _needs_you(self, error: FederationError | None) -> bool:
+        """Whether only a person can help after ``error``."""
         return isinstance(error, LoginRequiredError) or (
             isinstance(error, InvalidTokenError) and not self._source.renewable
         )
-
-    def _needs_you(self, state: _State) -> bool:
-        return self._is_for_the_person(state.error)
 
     def _too_late(self) -> ExchangeError:
         return ExchangeError(
@@ -502,10 +501,10 @@ class FederatedSession:
                 refreshing=state.attempt is not None, last_error=None if state.error is None else str(state.error)
             )
         credentials, token = state.held.credentials, state.held.token
-        role = credentials.assumed_role_arn
+        role, needs_you = credentials.assumed_role_arn, self._needs_you(state.error)
         return SessionStatus(
             credentials="valid" if now < state.held.deadline else "expired",
-            sign_in="needs_you" if self._needs_you(state) else "ok" if self._source.renewable else "not_renewable",
+            sign_in="needs_you" if needs_you else "ok" if self._source.renewable else "not_renewable",
             refreshing=state.attempt is not None,
             is_federated=True,
             provider=token.issuer,

@@ -234,6 +234,8 @@ class Federation:
         if before is not None:
             before.session.close()
 
+    # From one identity to the next
+
     def _sign_in(
         self,
         profile: Profile,
@@ -344,27 +346,11 @@ class Federation:
             if self._current is not None:
                 self._delivery.again(policy)
 
-    def terminal_line(self) -> TerminalLine:
-        """The line that gives a terminal on this machine the notebook's identity, while it lasts.
-
-        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off, DeliveryError where
-        nothing could listen.
-        """
-        policy = self._load_configuration().policy
-
-        def line() -> TerminalLine:
-            with self._lock:
-                self._signed_in_now()
-                self._delivery.again(policy)  # where the endpoint has moved, the notebook's own environment follows too
-                return self._delivery.terminal_line(policy)
-
-        return uninterrupted(line)
-
     # While signed in
 
     def refresh(self, *, prompt: Prompt | None = None) -> SessionStatus:
         """Renew every identity's credentials now.  Raises TokenError or ExchangeError; what is still valid stays."""
-        identities = [*([self._current] if self._current is not None else []), *self._beside.values()]
+        identities = [each for each in (self._current, *self._beside.values()) if each is not None]
         if not identities:
             raise _nobody_is_signed_in()
         errors = []
@@ -414,13 +400,8 @@ class Federation:
             return AuthSession(is_federated=False)
         if force_refresh:
             current.session.refresh()
-        credentials = current.session.credentials()
-        return AuthSession(
-            is_federated=True,
-            identity_id=credentials.identity_id,
-            credentials=credentials,
-            expires_at=credentials.expires_at,
-        )
+        got = current.session.credentials()
+        return AuthSession(is_federated=True, identity_id=got.identity_id, credentials=got, expires_at=got.expires_at)
 
     def get_current_user(self) -> CurrentUser:
         """The user-pool user.
@@ -445,12 +426,24 @@ class Federation:
         current = self._current
         if current is None:
             return None
-        return LivingSignIn(
-            profile=current.profile,
-            token=current.session.token,
-            status=self.status(),
-            lent=self._delivery.lent,
-        )
+        token, status = current.session.token, self.status()
+        return LivingSignIn(profile=current.profile, token=token, status=status, lent=self._delivery.lent)
+
+    def terminal_line(self) -> TerminalLine:
+        """The line that gives a terminal on this machine the notebook's identity, while it lasts.
+
+        Raises LoginRequiredError signed out, InvalidStateError where the policy turns it off, DeliveryError where
+        nothing could listen.
+        """
+        policy = self._load_configuration().policy
+
+        def line() -> TerminalLine:
+            with self._lock:
+                self._signed_in_now()
+                self._delivery.again(policy)  # where the endpoint has moved, the notebook's own environment follows too
+                return self._delivery.terminal_line(policy)
+
+        return uninterrupted(line)
 
     # Signing out
 

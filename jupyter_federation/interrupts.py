@@ -26,6 +26,9 @@ def awaited(ask: Callable[[], T], prompt: Prompt) -> T:
             answers.put(ask())
         except FederationError as error:
             answers.put(error.with_traceback(None))
+        except BaseException as fault:  # noqa: BLE001 - or it would be awaited in vain, and stderr would show it
+            problem = f"Asking AWS failed in an unforeseen way: {type(fault).__name__}."
+            answers.put(FederationError(problem, fix="Try again; if it stays, please report this sentence."))
 
     threading.Thread(target=answer, name="jupyter-federation-question", daemon=True).start()
     for seconds in range(1, _DEADLINE + 1):

@@ -44,7 +44,8 @@ class KernelDelivery:
         self._variables: Mapping[str, str] = {}  # by which tools find the endpoint, where it listens
         self._users_region: str | None = None  # of the profile that is set aside
         self._copied_until: datetime | None = None  # when the last of those expire that were here before
-        self._remarks: tuple[str, ...] = ()
+        self.remarks: tuple[str, ...] = ()
+        """What a person should know of tools other than boto3."""
         self._delivered: tuple[str | None, Policy] | None = None  # the region, and under which policy
 
     @property
@@ -57,11 +58,6 @@ class KernelDelivery:
         """The region and the endpoint's variables that are lent now, with their values."""
         return self._environment.lent((*REGION, URI, TOKEN_FILE, TOKEN))
 
-    @property
-    def remarks(self) -> tuple[str, ...]:
-        """What a person should know of tools other than boto3."""
-        return self._remarks
-
     def region(self) -> str | None:
         """The region that boto3 finds by itself."""
         return self._boto3.region()
@@ -73,7 +69,7 @@ class KernelDelivery:
         """
         try:
             self._deliver_to_boto3(region)
-            self._remarks = tuple(self._deliver_to_tools(policy))
+            self.remarks = tuple(self._deliver_to_tools(policy))
         except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
             from jupyter_federation.exchange.refusals import quoted
 
@@ -95,7 +91,7 @@ class KernelDelivery:
         self._boto3.remove()
         self._environment.give_back()
         self._endpoint.refuse()
-        self._variables, self._users_region, self._remarks, self._delivered = {}, None, (), None
+        self._variables, self._users_region, self.remarks, self._delivered = {}, None, (), None
 
     def settle(self) -> None:
         """After `withdraw`: until the endpoint's port is closed, and what tools keep is let go."""

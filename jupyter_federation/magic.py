@@ -42,7 +42,7 @@ _HELP = """\
 %federate doctor [PROFILE]        why it does not work; --no-exchange, --trust-policy FILE, --json
 %federate doctor CODE             what a code of the doctor's means
 
-TOKEN, one of
+TOKEN, one of; never the token itself: the notebook would keep it
   --token-file PATH               a file that holds it, read again at each renewal
   --token-env NAME                an environment variable
   --token-var NAME                a Python variable: a string, or a callable that gives a fresh one
@@ -92,7 +92,7 @@ class FederateMagic:
         self._shell = shell
         self._history = shell.history_manager
         self._plain_store_inputs = self._history.store_inputs
-        self._close_channel: Callable[[], None] = _nothing
+        self._close_channel: Callable[[], object] = lambda: None
 
     def install(self) -> None:
         """Hook into the shell."""
@@ -116,20 +116,7 @@ class FederateMagic:
 
     @no_var_expand
     def federate(self, line: str) -> Any:
-        """Sign in to AWS with the login you already have, and see to it that it stays so.
-
-        %federate                  with the default federation profile
-        %federate PROFILE          with a named one; options change it for this once
-        %federate --token-file PATH --identity-pool-id POOL
-        %federate --token-env NAME --role-arn ARN --region REGION
-
-        %federate status | whoami | refresh | clear [PROFILE] [--sign-out]
-        %federate panel | profiles | doctor [PROFILE] | export
-        %federate --help           every option
-
-        A token comes by --token-file PATH, --token-env NAME (an environment variable), --token-var NAME (a Python
-        variable: a string or a callable) or --token-prompt.  Never write it on the line: the notebook would keep it.
-        """
+        """See `_HELP`, which ``%federate?`` shows too."""
         if _shows_a_token(line):
             raise ConfigurationError(
                 "There is a token on the %federate line, or something that looks like one; it was not used.",
@@ -144,6 +131,8 @@ class FederateMagic:
                 fix="Write the variable's bare name: --token-var NAME.",
             )
         return _run(_words(line))
+
+    federate.__doc__ = f"Sign in to AWS with the login you already have, and stay so.\n\n{_HELP}"
 
     def _store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         """Store a cell in the history; IPython does so before the cell runs, hence before a token can be refused."""
@@ -197,21 +186,13 @@ def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque
     return deque(words[:comment])
 
 
-def _nothing() -> None:
-    """What has to be done where nothing was."""
-
-
 def _load_controls() -> Any:
     """What a front end sees and asks of this kernel."""
     from jupyter_federation import controls
 
-    controls.shared.serve(_load_calls)
+    # They have the kernel's federation, and take boto3 with them.
+    controls.shared.serve(lambda: importlib.import_module("jupyter_federation.calls"))
     return controls.shared
-
-
-def _load_calls() -> None:
-    """What has the kernel's federation; it takes boto3 with it."""
-    importlib.import_module("jupyter_federation.calls")
 
 
 def _run(words: deque[str]) -> Any:

@@ -21,13 +21,9 @@ class Boto3Delivery:
     """Puts one credentials object wherever boto3 looks for some, and takes it back."""
 
     def __init__(self) -> None:
-        self._credentials: Credentials | None = None
-        self._default_sessions: list[tuple[Any, Credentials | None]] = []
-
-    @property
-    def credentials(self) -> Credentials | None:
+        self.credentials: Credentials | None = None
         """What is installed now."""
-        return self._credentials
+        self._default_sessions: list[tuple[Any, Credentials | None]] = []
 
     def install(self, credentials: Credentials) -> None:
         """Make ``credentials`` those of the default session, of later sessions and of clients that found none.
@@ -35,7 +31,7 @@ class Boto3Delivery:
         A session that names a profile keeps that profile's keys.  Installing again mends what was replaced meanwhile.
         """
         guard_logs()
-        self._credentials = credentials
+        self.credentials = credentials
         default = _default_session()
         if default._credentials is not credentials:
             self._default_sessions.append((default, default._credentials))
@@ -46,7 +42,7 @@ class Boto3Delivery:
 
     def remove(self) -> None:
         """Give back what was there before; clients and sessions that hold the credentials object keep it."""
-        credentials, self._credentials = self._credentials, None
+        credentials, self.credentials = self.credentials, None
         while self._default_sessions:
             session, earlier = self._default_sessions.pop()
             if session._credentials is credentials:

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 from doubles import FakeClock, Nobody, ScriptedExchange, ScriptedSource, StepRefresher
 
-from jupyter_federation.errors import ExchangeError
+from jupyter_federation.errors import ExchangeError, FederationError
 from jupyter_federation.federated_session import FederatedSession
+from jupyter_federation.interrupts import awaited
 from jupyter_federation.refresher import Latch, Refresher
 
 KERNEL = Path(__file__).with_name("kernel.py")
@@ -159,3 +160,14 @@ def test_no_lock_that_python_code_takes_is_shared_between_threads():
     held = [vars(Refresher()), {name: getattr(Latch(), name) for name in Latch.__slots__}]
     kinds = {type(value) for each in held for value in each.values()}
     assert set() == kinds & {threading.Event, threading.Condition, threading.Semaphore, threading.Barrier}
+
+
+def test_an_unforeseen_fault_of_a_question_is_told_at_once(capfd):
+    """By its kind alone; it is not awaited in vain, and stderr shows nothing."""
+
+    def ask():
+        raise ZeroDivisionError("secret")
+
+    with pytest.raises(FederationError, match=r"in an unforeseen way: ZeroDivisionError\. "):
+        awaited(ask, Nobody())
+    assert ("", "") == capfd.readouterr()

@@ -49,11 +49,9 @@ def _asked(
 
 
 def _questions(profile: Profile, clients: AwsClients) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
-    pool = profile.identity_pool_id
-    if pool is not None:
-        region = profile.region or pool.partition(":")[0]
+    region = profile.working_region or sts_region(None, clients)
+    if profile.identity_pool_id is not None:
         nobody = {"IdentityId": f"{region}:00000000-0000-0000-0000-000000000000"}
         yield "cognito-identity", "GetCredentialsForIdentity", nobody, region
     if profile.role_arn is not None or profile.assume_role_arn is not None:
-        region = profile.region or (pool.partition(":")[0] if pool else sts_region(None, clients))
         yield "sts", "GetCallerIdentity", {}, region
