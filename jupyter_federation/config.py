@@ -124,10 +124,25 @@ class Configuration:
         self._check_policy(profile)
         return profile
 
-    def default(self) -> Profile:
-        """The default profile as it was written, an empty one where there is none.  Raises what is wrong with it."""
+    def for_identity_pool(self, identity_pool_id: str | None, **options: object) -> Profile:
+        """A profile for a token that a Python call brings.
+
+        Without ``identity_pool_id`` the pool, and with it the region, are the default profile's.  Raises
+        ConfigurationError where that names none, or is wrong.
+        """
         name = self.default_profile
-        return Profile() if name is None or name not in self._names else self._named(name)
+        if identity_pool_id is None and name is not None and name in self._names:
+            default = self._named(name)
+            identity_pool_id = default.identity_pool_id
+            options.setdefault("region", default.region)
+        if identity_pool_id is None:
+            raise ConfigurationError(
+                "No identity pool is configured: neither the call nor the default federation profile names one.",
+                fix="Give `identity_pool_id` (REGION:UUID), or put it into the default profile.",
+            )
+        profile = self.profile(source="var", variable="token", identity_pool_id=identity_pool_id, **options)
+        # The argument is no variable that a %federate line could name: such a line is another sign-in.
+        return replace(profile, variable=None)
 
     def _base(self, name: str | None, given: Mapping[str, Any]) -> Profile:
         if name is not None:

@@ -90,8 +90,8 @@ class _State:
 class FederatedSession:
     """The live session of one identity.
 
-    ``identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
-    person comes back, and then the Cognito identity id is kept (no GetId).  ``way_back`` is what the person runs to
+    ``cognito_identity`` is what an earlier session of the same pool and provider held: its token tells whether the same
+    person comes back, and then the identity id is kept (no GetId).  ``way_back`` is what the person runs to
     sign in again; errors and status name it.
     """
 
@@ -104,7 +104,7 @@ class FederatedSession:
         clock: Clock | None = None,
         refresher: Refresher | None = None,
         draw: Callable[[], float] | None = None,
-        identity: tuple[IdToken, str] | None = None,
+        cognito_identity: tuple[IdToken, str] | None = None,
         way_back: str = "%federate",
     ) -> None:
         self._source = source
@@ -113,7 +113,7 @@ class FederatedSession:
         self._clock = clock or SystemClock()
         self._refresher = refresher or background.shared
         self._draw = draw or SystemRandom().random  # not random's, which is the notebook's: seeded, and shared by forks
-        self._identity = identity
+        self._earlier = cognito_identity
         self._way_back = way_back
         self._subscribers = Subscribers(self._refresher)
         self._lock = threading.Lock()
@@ -169,7 +169,7 @@ class FederatedSession:
         return self._status_of(self._state)
 
     @property
-    def identity(self) -> tuple[IdToken, str] | None:
+    def cognito_identity(self) -> tuple[IdToken, str] | None:
         """The token and the Cognito identity id held now, for a session that follows this one."""
         held = self._state.held
         if held is None or held.credentials.identity_id is None:
@@ -210,7 +210,7 @@ class FederatedSession:
             if before.attempt is not None:
                 _end(before.attempt, _cleared())
         self._refresher.remove(self)
-        self._identity = None
+        self._earlier = None
         if before.held is not None:
             self._report("cleared", _State(closed=True))
         if sign_out:
@@ -343,7 +343,7 @@ class FederatedSession:
 
     def _identity_of(self, token: IdToken) -> str | None:
         """The Cognito identity id to keep: the one held, if the same person comes back with this token."""
-        known = self.identity or self._identity
+        known = self.cognito_identity or self._earlier
         if known is None:
             return None
         before, identity_id = known

@@ -7,7 +7,7 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,21 +17,19 @@ from jupyter_federation.config import Configuration, Policy, Profile, load
 from jupyter_federation.delivery.boto3 import session_over
 from jupyter_federation.delivery.live import ExpectedSignIn, LiveCredentials
 from jupyter_federation.errors import (
-    ConfigurationError,
     DeliveryError,
     FederationError,
     InvalidStateError,
     LoginFailedError,
     LoginRequiredError,
 )
-from jupyter_federation.exchange.answers import text_from
-from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.identity import Identity
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
-from jupyter_federation.profile import UNATTENDED
+from jupyter_federation.profile import UNATTENDED, USER_POOL
 from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.sign_in.last_page import last_pages
 from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
@@ -40,16 +38,6 @@ from jupyter_federation.tokens import Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
     import boto3
-
-_USER_POOL = "cognito-user-pool"
-_BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
-
-
-def _open_page(address: str) -> bool:
-    """Open ``address`` where that is the person's own browser; whether it went well."""
-    from jupyter_federation.sign_in.browser import browser_is_here, open_browser
-
-    return browser_is_here() and open_browser(address)
 
 
 class Federation:
@@ -184,31 +172,16 @@ class Federation:
         InvalidStateError while signed in through a user pool, ConfigurationError without a pool: no AWS call then.
         """
         source = VariableSource.holding(token)
-        if self._current is not None and self._current.profile.source == _USER_POOL:
+        if self._current is not None and self._current.profile.source == USER_POOL:
             raise InvalidStateError(
                 "A Cognito user pool signed you in, and that cannot be combined with another provider's token.",
                 fix="Run %federate clear first.",
             )
         configuration = self._load_configuration()
-        if identity_pool_id is None:
-            default = configuration.default()
-            identity_pool_id = default.identity_pool_id
-            options.setdefault("region", default.region)
-        if identity_pool_id is None:
-            raise ConfigurationError(
-                "No identity pool is configured: neither the call nor the default federation profile names one.",
-                fix="Give `identity_pool_id` (REGION:UUID), or put it into the default profile.",
-            )
-        selected = configuration.profile(
-            source="var",
-            variable="token",
-            provider=provider,
-            identity_pool_id=identity_pool_id,
-            identity_id=developer_provided_identity_id,
-            **options,
+        selected = configuration.for_identity_pool(
+            identity_pool_id, provider=provider, identity_id=developer_provided_identity_id, **options
         )
-        # The argument is no variable that a %federate line could name: such a line is another sign-in.
-        return self._sign_in(replace(selected, variable=None), configuration.policy, prompt, source=source)
+        return self._sign_in(selected, configuration.policy, prompt, source=source)
 
     def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
         """A boto3.Session over a further identity, signed in with the profile ``name``.
@@ -263,7 +236,7 @@ class Federation:
         way_back = way_back or profile.way_back
         source = source or self._make_source(profile, _notebook(), policy, way_back)
         kept = None if before is None else before.kept_for(profile)
-        session = FederatedSession(source, exchange_of(profile), identity=kept, way_back=way_back)
+        session = FederatedSession(source, exchange_of(profile), cognito_identity=kept, way_back=way_back)
         try:
             session.login(prompt)
         except BaseException:
@@ -381,17 +354,7 @@ class Federation:
         """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
         current = self._signed_in_now()
         region = current.profile.working_region or self._delivery.region() or "us-east-1"
-
-        def ask() -> Mapping[str, Any]:
-            signed_by = current.session.credentials()
-            return AwsClients().call("sts", "GetCallerIdentity", {}, region=region, about={}, signed_by=signed_by)
-
-        answer = awaited(ask, prompt)
-        account, arn, user_id = (
-            str(text_from(answer, name, operation="GetCallerIdentity")) for name in ("Account", "Arn", "UserId")
-        )
-        current.account_id = account
-        return CallerIdentity(account=account, arn=arn, user_id=user_id, subject=current.session.status().subject)
+        return awaited(lambda: current.caller(region), prompt)
 
     def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
         """Amplify's view of the session: cached credentials, renewed where they have expired or it is forced."""
@@ -400,22 +363,14 @@ class Federation:
             return AuthSession(is_federated=False)
         if force_refresh:
             current.session.refresh()
-        got = current.session.credentials()
-        return AuthSession(is_federated=True, identity_id=got.identity_id, credentials=got, expires_at=got.expires_at)
+        return current.auth_session()
 
     def get_current_user(self) -> CurrentUser:
         """The user-pool user.
 
         Raises LoginRequiredError signed out, InvalidStateError while the identity comes from elsewhere.
         """
-        current = self._signed_in_now()
-        token = current.session.token
-        if token is None or current.profile.source != _USER_POOL:
-            raise InvalidStateError(
-                "You are federated to an identity pool or a role, and no user pool knows you.",
-                fix="Use jf.whoami() for who AWS says you are, or %federate clear and sign in through the user pool.",
-            )
-        return CurrentUser(user_id=token.subject or "", username=token.name or "")
+        return self._signed_in_now().user()
 
     def subscribe(self, subscriber: Subscriber) -> Callable[[], None]:
         """Call ``subscriber(event, status)`` at each event of the notebook's identity; call the result to stop."""
@@ -470,16 +425,12 @@ class Federation:
                 nobody = "There was nothing to clear." if profile is None else f"Nobody is signed in as {profile!r}."
                 return replace(self.status(), happened=nobody)
             happened = "Cleared: clients that held the AWS session refuse from now on."
-            remarks = list(self._delivery.what_lives_on())
             pages: tuple[str, ...] = ()
+            remarks: tuple[str, ...] = ("Your sign-in at the provider goes on.",)
             if sign_out:
-                pages = tuple(dict.fromkeys(each.end_session_url for each in ended if each and each.end_session_url))
-                somebody = prompt is not None and prompt.reaches_somebody
-                opened = [page for page in pages if somebody and _open_page(page)]
-                remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
-            else:
-                remarks.append("Your sign-in at the provider goes on.")
-            return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
+                pages, remarks = last_pages(ended, open_them=prompt is not None and prompt.reaches_somebody)
+            remarks = (*self._delivery.what_lives_on(), *remarks)
+            return replace(self.status(), happened=happened, remarks=remarks, pages=pages)
 
         return rest
 
@@ -522,13 +473,8 @@ class Federation:
     def _whole(self, status: SessionStatus, identity: Identity) -> SessionStatus:
         """The status of ``identity``'s session with what only the kernel knows."""
         return replace(
-            status,
+            identity.told(status),
             remarks=(*status.remarks, *self._delivery.remarks),
-            profile=identity.profile.name,
-            provider=status.provider or identity.profile.provider,
-            interactive=identity.profile.source not in _BROUGHT,
-            account_id=status.account_id or identity.account_id,
-            region=identity.profile.working_region,
             set_aside=self._delivery.set_aside,
             beside=tuple(self._beside),
         )
@@ -548,17 +494,6 @@ class Federation:
 
 def _nobody_is_signed_in() -> LoginRequiredError:
     return LoginRequiredError("Nobody is signed in to AWS in this notebook.", fix="Run %federate to sign in.")
-
-
-def _how_signed_out(ended: SignedOut | None, opened: Collection[str]) -> str:
-    if ended is None:
-        return "The token came from outside the notebook: end the sign-in where it began."
-    revoked = "The provider has ended the refresh token. " if ended.revoked else "No refresh token was revoked. "
-    if ended.end_session_url is None:
-        return f"{revoked}Your browser's session there goes on: sign out on its own page."
-    if ended.end_session_url in opened:
-        return f"{revoked}A page has opened on which your browser's session there ends: {ended.end_session_url}"
-    return f"{revoked}Your browser's session there goes on until you open {ended.end_session_url}"
 
 
 def _notebook() -> Mapping[str, Any]:

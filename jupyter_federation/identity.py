@@ -1,13 +1,20 @@
-"""One of the kernel's identities: who has signed in by which profile, and what another sign-in makes of it."""
+"""One of the kernel's identities: who has signed in by which profile, what is known of them, and what comes after."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jupyter_federation.config import same_sign_in
+from jupyter_federation.errors import InvalidStateError
+from jupyter_federation.exchange.answers import text_from
+from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
-from jupyter_federation.profile import Profile
+from jupyter_federation.profile import UNATTENDED, USER_POOL, Profile
+from jupyter_federation.session_status import SessionStatus
+from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser
 from jupyter_federation.tokens import IdToken
+
+_BROUGHT = (*UNATTENDED, "var", None)  # sources of tokens for which nobody is asked
 
 
 @dataclass(slots=True, eq=False)
@@ -17,6 +24,46 @@ class Identity:
     profile: Profile
     session: FederatedSession
     account_id: str | None = None
+
+    # What is known of who it is
+
+    def told(self, status: SessionStatus) -> SessionStatus:
+        """The session's ``status`` with what the profile says, and AWS has said."""
+        return replace(
+            status,
+            profile=self.profile.name,
+            provider=status.provider or self.profile.provider,
+            interactive=self.profile.source not in _BROUGHT,
+            account_id=status.account_id or self.account_id,
+            region=self.profile.working_region,
+        )
+
+    def caller(self, region: str) -> CallerIdentity:
+        """Who AWS says it is; one call in ``region``, STS GetCallerIdentity.  Raises ExchangeError, TokenError."""
+        operation, signed_by = "GetCallerIdentity", self.session.credentials()
+        answer = AwsClients().call("sts", operation, {}, region=region, about={}, signed_by=signed_by)
+        account, arn, user_id = (
+            str(text_from(answer, name, operation=operation)) for name in ("Account", "Arn", "UserId")
+        )
+        self.account_id = account
+        return CallerIdentity(account=account, arn=arn, user_id=user_id, subject=self.session.status().subject)
+
+    def auth_session(self) -> AuthSession:
+        """Amplify's view: the cached credentials, renewed where they have expired; raises why that failed."""
+        got = self.session.credentials()
+        return AuthSession(is_federated=True, identity_id=got.identity_id, credentials=got, expires_at=got.expires_at)
+
+    def user(self) -> CurrentUser:
+        """The user-pool user.  Raises InvalidStateError where the identity comes from elsewhere."""
+        token = self.session.token
+        if token is None or self.profile.source != USER_POOL:
+            raise InvalidStateError(
+                "You are federated to an identity pool or a role, and no user pool knows you.",
+                fix="Use jf.whoami() for who AWS says you are, or %federate clear and sign in through the user pool.",
+            )
+        return CurrentUser(user_id=token.subject or "", username=token.name or "")
+
+    # What comes after it
 
     def serves(self, profile: Profile) -> bool:
         """Whether it is what a sign-in with ``profile`` would give, so that nobody need be asked."""
@@ -28,7 +75,7 @@ class Identity:
 
     def kept_for(self, profile: Profile) -> tuple[IdToken, str] | None:
         """Its token and Cognito identity id, if ``profile`` asks the same pool for the same provider."""
-        kept = self.session.identity
+        kept = self.session.cognito_identity
         if kept is None or profile.identity_id is not None:  # a developer-provided id wins over a known one
             return None
         same_pool = self.profile.identity_pool_id == profile.identity_pool_id

@@ -15,7 +15,8 @@ from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange.providers import PROVIDERS
 from jupyter_federation.options import Option, option, options_of, with_settings
 
-SIGN_INS = ("entra", "oidc", "google", "cognito-user-pool")  # the sources that run an OpenID sign-in themselves
+USER_POOL = "cognito-user-pool"
+SIGN_INS = ("entra", "oidc", "google", USER_POOL)  # the sources that run an OpenID sign-in themselves
 UNATTENDED = ("jupyterhub", "file", "env")  # those that never ask a person
 _SOURCES = (*SIGN_INS, "jupyterhub", "file", "env", "var", "prompt")
 _CLIENT_SECRETS = ("client_secret", "client_secret_env", "client_secret_file")
@@ -67,9 +68,7 @@ class Profile:
         pattern=r"https://\S+",
         sources=("entra",),
     )
-    issuer: str | None = option(
-        "The OpenID provider's issuer.", **_URL, sources=("oidc", "cognito-user-pool"), required=True
-    )
+    issuer: str | None = option("The OpenID provider's issuer.", **_URL, sources=("oidc", USER_POOL), required=True)
     client_id: str | None = option(
         "The application's id, as it is registered with the provider.", **_WORD, sources=SIGN_INS, required=True
     )

@@ -276,7 +276,7 @@ def test_a_default_profile_that_is_broken_is_refused_without_its_name(write, loa
     with pytest.raises(ConfigurationError, match="'old': `region` should be"):
         load().profile()
     with pytest.raises(ConfigurationError, match="'old': `region` should be"):
-        load().default()
+        load().for_identity_pool(None)
     assert load().profile(source="env", variable="TOKEN", role_arn=ROLE)
 
 

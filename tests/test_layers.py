@@ -19,8 +19,8 @@ LAYERS = (
     ("panel_widgets", "comm"),
     ("controls",),
     ("federation",),
-    ("assembly", "kernel_delivery", "interrupts", "signed_in", "identity"),
-    ("config",),
+    ("assembly", "kernel_delivery", "interrupts", "identity"),
+    ("config", "signed_in"),
     ("profile",),
     ("options",),
     (

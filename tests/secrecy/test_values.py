@@ -51,7 +51,7 @@ def holders(signing):
         "frozen credentials": kernel._live.get_frozen_credentials(),
         "FederatedSession": current.session,
         "its state": current.session._state,
-        "its identity": current.session.identity,
+        "its identity": current.session.cognito_identity,
         "Federation": kernel,
         "variable source": VariableSource.holding(signing.token),
         "prompt source": pasted,
@@ -170,7 +170,7 @@ PICKLED = (
 @pytest.mark.parametrize("name", PICKLED)
 def test_what_holds_a_secret_is_not_pickled(signed_in, name):
     """Pickle and deepcopy of whatever holds a secret raise, and what they raise names none."""
-    if name == "its identity" and calls._kernel._current.session.identity is None:
+    if name == "its identity" and calls._kernel._current.session.cognito_identity is None:
         return  # STS has no identities
     for carry in (pickle.dumps, copy.deepcopy):
         with pytest.raises((TypeError, AttributeError, pickle.PicklingError)) as refused:

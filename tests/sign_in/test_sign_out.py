@@ -10,9 +10,9 @@ import webbrowser
 import pytest
 
 import jupyter_federation as jf
-from jupyter_federation import federation
 from jupyter_federation.demo.loopback import Fault
 from jupyter_federation.errors import LoginFailedError
+from jupyter_federation.sign_in import last_page
 
 
 def test_clear_forgets_here_and_says_that_the_provider_goes_on(kernel, person, provider):
@@ -37,7 +37,7 @@ def test_clear_with_sign_out_revokes_and_names_the_last_page(kernel, person, pro
 def test_the_last_page_opens_where_the_browser_is(kernel, person, provider, monkeypatch):
     """Once the tokens are gone; its address is said all the same, as a link where there are links."""
     opened = []
-    monkeypatch.setattr(federation, "_open_page", lambda address: not opened.append(address))
+    monkeypatch.setattr(last_page, "_open", lambda address: not opened.append(address))
     kernel.federate(prompt=person)
     status = kernel.clear(sign_out=True, prompt=person)
     page = f"{provider.issuer}/end_session?client_id=notebook"
@@ -48,7 +48,7 @@ def test_the_last_page_opens_where_the_browser_is(kernel, person, provider, monk
 
 def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, provider, monkeypatch):
     """No browser is here, or it did not start."""
-    monkeypatch.setattr(federation, "_open_page", lambda address: False)
+    monkeypatch.setattr(last_page, "_open", lambda address: False)
     kernel.federate(prompt=person)
     status = kernel.clear(sign_out=True, prompt=person)
     assert f"goes on until you open {provider.issuer}/end_session" in str(status)
@@ -59,7 +59,7 @@ def test_a_page_that_does_not_open_is_for_the_person_to_open(kernel, person, pro
 def test_no_page_opens_where_nobody_would_see_it(kernel, person, provider, monkeypatch, way):
     """A scheduled notebook on somebody's desktop opens no window, and a plain clear none anywhere."""
     opened = []
-    monkeypatch.setattr(federation, "_open_page", lambda address: not opened.append(address))
+    monkeypatch.setattr(last_page, "_open", lambda address: not opened.append(address))
     kernel.federate(prompt=person)
     person.reaches_somebody = way != "nobody is there"
     kernel.clear(sign_out=way != "no sign-out", prompt=None if way == "without a question" else person)
@@ -76,7 +76,7 @@ def test_the_rule_for_the_last_page_is_that_of_the_first(monkeypatch, hub):
         monkeypatch.setenv("JUPYTERHUB_USER", "ada")
     else:
         monkeypatch.delenv("JUPYTERHUB_USER", raising=False)
-    assert federation._open_page("https://login.example.org/logout") is not hub
+    assert last_page._open("https://login.example.org/logout") is not hub
     assert len(opened) == (not hub)
 
 
