@@ -155,12 +155,10 @@ class FederatedSession:
 
         The token source is asked once.  Raises TokenError or ExchangeError; credentials that are still valid stay.
         """
-        state = self._state
-        if state.held is None:
-            raise _cleared() if state.closed else _not_signed_in()
+        _, before = self._open()
         self._complete(self._begin(), prompt)
         after = self._state.held
-        if after is not None and after.credentials is state.held.credentials:  # it was under way for the token alone
+        if after is not None and after.credentials is before.credentials:  # it was under way for the token alone
             self._complete(self._begin(), prompt)
         return self.status()
 
@@ -408,21 +406,24 @@ class FederatedSession:
             raise attempt.error.restated()
 
     def _credentials_after_expiry(self) -> AwsCredentials:
-        state, now = self._state, self._clock.elapsed()
-        if state.closed:
-            raise _cleared()
-        if state.held is None:
-            raise _not_signed_in()
+        (state, held), now = self._open(), self._clock.elapsed()
         waits_for_retry = state.error is not None and (state.due_at is None or now < state.due_at)
         if state.attempt is not None or not waits_for_retry:
             self._report_expiry(now)
             self._wait(self._begin(state), None)
-            state, now = self._state, self._clock.elapsed()
-            if state.held is not None and now < state.held.deadline:
-                return state.held.credentials
+            state, held = self._open()
+            if self._clock.elapsed() < held.deadline:
+                return held.credentials
+        raise self._expired(state, held)
+
+    def _open(self) -> tuple[_State, _Held]:
+        """What there is.  Raises SessionClosedError once it was closed, LoginRequiredError where nothing is held."""
+        state = self._state
         if state.closed:
             raise _cleared()
-        raise self._expired(state)
+        if state.held is None:
+            raise _not_signed_in()
+        return state, state.held
 
     # What is decided
 
@@ -479,17 +480,18 @@ class FederatedSession:
             retryable=True,
         )
 
-    def _expired(self, state: _State) -> FederationError:
+    def _expired(self, state: _State, held: _Held) -> FederationError:
         """What a caller gets once the credentials have expired and could not be renewed."""
         error = state.error or self._too_late()
-        at = "" if state.held is None else f" at {self._expires_at(state.held):%H:%M:%S} UTC"
         if state.due_at is None:
             fix = f"Run {self._way_back} to sign in again; the clients that you hold go on with it."
         else:
             wait = max(0, round(state.due_at - self._clock.elapsed()))
             fix = f"{error.fix} The next try is in {wait} s; %federate refresh tries now."
         return error.restated(
-            problem=f"The AWS credentials expired{at} and could not be renewed: {error.problem}", fix=fix
+            problem=f"The AWS credentials expired at {self._expires_at(held):%H:%M:%S} UTC and could not be renewed: "
+            f"{error.problem}",
+            fix=fix,
         )
 
     # What is reported
