@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from jupyter_federation import comm, controls
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.federation import Federation
+from jupyter_federation.front_end import channel, controls
+from jupyter_federation.front_end.panel import Panel, beside_a_status, of_this_kernel
 from jupyter_federation.notebook_prompt import NotebookPrompt
-from jupyter_federation.panel_widgets import Panel, beside_a_status, of_this_kernel
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 _kernel = Federation()
 controls.shared.follow(_kernel)
-comm.tell_of(controls.shared)
+channel.tell_of(controls.shared)
 
 
 def federate(profile: str | None = None, **options: object) -> SessionStatus:

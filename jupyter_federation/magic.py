@@ -78,7 +78,7 @@ def unregister(shell: InteractiveShell) -> None:
     if magic is None:
         return
     magic.__self__.remove()
-    panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("panel_widgets", "calls"))
+    panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("front_end.panel", "calls"))
     if panel is not None:
         panel.of_this_kernel().close()
     if calls is not None and calls.clear().remarks:  # otherwise nobody was signed in
@@ -100,9 +100,9 @@ class FederateMagic:
         self._shell.Completer.custom_matchers.append(self.complete)
         self._history.store_inputs = self._store_inputs
         if hasattr(getattr(self._shell, "kernel", None), "control_handlers"):  # ipykernel, and not a terminal
-            from jupyter_federation import comm
+            from jupyter_federation.front_end.channel import Channel
 
-            channel = comm.Channel(self._shell.kernel, _load_controls)
+            channel = Channel(self._shell.kernel, _load_controls)
             channel.open()
             self._close_channel = channel.close
 
@@ -188,7 +188,7 @@ def _words(line: str, *, escape: str = "" if os.name == "nt" else "\\") -> deque
 
 def _load_controls() -> Any:
     """What a front end sees and asks of this kernel."""
-    from jupyter_federation import controls
+    from jupyter_federation.front_end import controls
 
     # They have the kernel's federation, and take boto3 with them.
     controls.shared.serve(lambda: importlib.import_module("jupyter_federation.calls"))

@@ -17,7 +17,7 @@ from jupyter_federation.demo.aws import COGNITO, EmbeddedAws, IdentityPool, Role
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.web_identity import OpenIdProvider
 
-pytest_plugins = ["servers", "certified_provider", "front_end"]
+pytest_plugins = ["servers", "certified_provider", "front_ends"]
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0", "::ffff:127.")
 

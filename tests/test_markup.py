@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from jupyter_federation.front_end.panel import markup
 from jupyter_federation.markup import linked
 from jupyter_federation.openid.connection import Connection
 from jupyter_federation.openid.discovery import Endpoints
-from jupyter_federation.panel_widgets import markup
 from jupyter_federation.session_status import SessionStatus, without_persons
 
 IDP = "https://idp.example"

@@ -570,7 +570,7 @@ STATES = {
 SHOW = """
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from jupyter_federation import controls
+from jupyter_federation.front_end import controls
 shown = controls.shared.status
 def show(minutes, **more):
     end = datetime.now(timezone.utc) + timedelta(minutes=minutes)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 import jupyter_federation
-from jupyter_federation import protocol
 from jupyter_federation.doctor.checks import installation
 from jupyter_federation.doctor.patient import Patient
+from jupyter_federation.front_end import protocol
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 from jupyter_federation.profile import Profile
 

@@ -6,7 +6,7 @@ import json
 
 import nbformat
 import pytest
-from front_end import within
+from front_ends import within
 from nbclient import NotebookClient
 from secrecy.scanner import Scanner, jwt_secrets, key_secrets
 

@@ -15,9 +15,9 @@ from jupyter_core import paths
 from jupyter_federation.doctor.finding import Finding, found, of_error
 from jupyter_federation.doctor.patient import Asks, Patient
 from jupyter_federation.errors import FederationError
+from jupyter_federation.front_end.protocol import PROTOCOL
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 from jupyter_federation.profile import SIGN_INS
-from jupyter_federation.protocol import PROTOCOL
 
 OURS = "jupyter-aws-federation"
 STUB = "jupyter-federation"

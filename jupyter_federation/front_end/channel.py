@@ -14,10 +14,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jupyter_federation import protocol
+from jupyter_federation.front_end import protocol
 
 if TYPE_CHECKING:
-    from jupyter_federation.controls import Controls
+    from jupyter_federation.front_end.controls import Controls
 
 TARGET = "jupyter_federation"
 REQUEST = "federation_request"
@@ -48,7 +48,7 @@ class Channel:
         # ipykernel 7.0 finds the parent of a message in a context variable that a thread of ours does not have.
         self._context = contextvars.copy_context()
         self._process = os.getpid()
-        known = self._load() if "jupyter_federation.controls" in sys.modules else None
+        known = self._load() if "jupyter_federation.front_end.controls" in sys.modules else None
         self._comm = comm.create_comm(target_name=TARGET, data=protocol.state() if known is None else known.state())
         self._comm.on_close(self._stay)
         _open.add(self)

@@ -1,4 +1,4 @@
-"""What a front end may see of this kernel and ask of it, the same by the channel (`comm`) and by a click (`panel`).
+"""What a front end may see of this kernel and ask of it, the same by the `channel` and by a click in the `panel`.
 
 What is asked is data from outside: it is checked against one table, and what is not in there does nothing.  `request`
 runs on ipykernel's control thread, so it waits for no network, no disk, and no lock that is held over either: what
@@ -18,11 +18,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from jupyter_federation import protocol
 from jupyter_federation import refresher as background
 from jupyter_federation.errors import FederationError
-from jupyter_federation.panel_prompt import PanelPrompt, SignInCancelledError
-from jupyter_federation.protocol import PROTOCOL
+from jupyter_federation.front_end import protocol
+from jupyter_federation.front_end.prompt import PanelPrompt, SignInCancelledError
+from jupyter_federation.front_end.protocol import PROTOCOL
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 

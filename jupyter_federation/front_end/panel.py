@@ -27,9 +27,9 @@ from collections.abc import Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
-from jupyter_federation.controls import Controls, shared
+from jupyter_federation.front_end.controls import Controls, shared
+from jupyter_federation.front_end.protocol import PROTOCOL
 from jupyter_federation.markup import escaped, linked, moment, time_tag
-from jupyter_federation.protocol import PROTOCOL
 from jupyter_federation.session_status import SessionStatus, without_persons
 
 if TYPE_CHECKING:
@@ -128,7 +128,7 @@ class _Widgets:
         self._box.add_class("jf-panel")
         controls.read_profiles()
         self._render()
-        # As in `comm`: a thread of ours has no context of the kernel's.
+        # As in `channel`: a thread of ours has no context of the kernel's.
         context = contextvars.copy_context()
         self.leave = controls.add(lambda _event: context.copy().run(self._render))
 

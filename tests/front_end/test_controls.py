@@ -9,17 +9,18 @@ from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from front_end import within
+from front_ends import within
 from jupyter_client.session import Session
 
 from jupyter_federation import markup as markup_room
-from jupyter_federation import panel_widgets, session_status
-from jupyter_federation.comm import Channel
-from jupyter_federation.controls import Controls
+from jupyter_federation import session_status
 from jupyter_federation.errors import LoginFailedError, SourceUnavailableError
+from jupyter_federation.front_end import panel as panel_room
+from jupyter_federation.front_end.channel import Channel
+from jupyter_federation.front_end.controls import Controls
+from jupyter_federation.front_end.panel import Panel, markup
+from jupyter_federation.front_end.prompt import PanelPrompt, SignInCancelledError
 from jupyter_federation.offer import Offer
-from jupyter_federation.panel_prompt import PanelPrompt, SignInCancelledError
-from jupyter_federation.panel_widgets import Panel, markup
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 
@@ -429,7 +430,7 @@ def test_the_markup_does_not_change_while_nothing_happens(monkeypatch):
         def now(cls, tz=None):
             return datetime.now(tz) + timedelta(minutes=1)
 
-    for room in (panel_widgets, session_status, markup_room):
+    for room in (panel_room, session_status, markup_room):
         monkeypatch.setattr(room, "datetime", Later)
     assert shown == markup(status)
     assert said != str(status)  # in which it does run

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 import pytest
-from front_end import within
+from front_ends import within
 
 MIME = "application/vnd.jupyter-federation.panel+json"
 VIEW = "application/vnd.jupyter.widget-view+json"

@@ -7,7 +7,7 @@ import os
 import time
 
 import pytest
-from front_end import within
+from front_ends import within
 
 import jupyter_federation
 from jupyter_federation.session_status import SessionStatus
@@ -34,7 +34,7 @@ def test_the_whole_state_is_told_when_the_comm_opens(front_end):
     assert (1, jupyter_federation.__version__, "state") == (state["protocol"], state["version"], state["event"])
     assert (state["status"]["credentials"], state["status"]["sign_in"], state["sign_in"]) == ("none", "none", None)
     assert abs(state["now"] / 1000 - time.time()) < 60
-    rooms = ("controls", "federation", "panel_prompt", "refresher", "session_status")
+    rooms = ("front_end.controls", "front_end.prompt", "federation", "refresher", "session_status")
     heavy = {"boto3", "ipywidgets", *(f"jupyter_federation.{room}" for room in rooms)}
     assert "set()" == front_end.run(f"import sys; print({heavy} & {{*sys.modules}})").strip()
     nobody = json.loads(SessionStatus().to_json())
