@@ -27,11 +27,11 @@ _URL: dict[str, Any] = {
 }
 _COGNITO_ID: dict[str, Any] = {  # an identity pool's or an identity's, as in Cognito's API reference
     "expects": "a Cognito id (REGION:UUID)",
-    "pattern": r"[\w-]+:[0-9a-f-]+",
+    "pattern": r"(?a:(?=.{1,55}$)[\w-]+:[0-9a-f-]+)",
 }
 _ROLE: dict[str, Any] = {
     "expects": "an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)",
-    "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+",
+    "pattern": r"(?a:arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+)",
 }
 
 
@@ -137,7 +137,7 @@ class Profile:
     role_session_name: str | None = option(
         "The session's name in CloudTrail.",
         expects="2 to 64 letters, digits or any of _+=,.@-",
-        pattern=r"[\w+=,.@-]{2,64}",
+        pattern=r"(?a:[\w+=,.@-]{2,64})",
         beside=("role_arn", "assume_role_arn"),
     )
     duration_seconds: int | None = option(

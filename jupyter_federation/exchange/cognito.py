@@ -17,8 +17,7 @@ from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
 from jupyter_federation.exchange.answers import credentials_from, malformed, text_from, utc_now
 from jupyter_federation.exchange.providers import DEVELOPER, about_token, is_saml_provider, logins_key
-from jupyter_federation.exchange.role_session import check_role_arn, session_name
-from jupyter_federation.exchange.sts import StsSettings, assume_role_with_token
+from jupyter_federation.exchange.sts import StsSettings, assume_role_with_token, session_name
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
@@ -35,7 +34,7 @@ class CognitoSettings:
     ``provider`` as for `logins_key`.  ``region`` None is the one at the start of ``identity_pool_id``.
     ``identity_id`` is the identity to begin with (Amplify's ``developerProvidedIdentityId``): GetId is not asked.
     ``custom_role_arn`` picks a role among those of a user pool's token, in the enhanced flow.  The rest belongs to
-    the classic flow and is described at `StsSettings`.  Raises ConfigurationError, naming the setting.
+    the classic flow and is described at `StsSettings`.
     """
 
     identity_pool_id: str
@@ -50,48 +49,6 @@ class CognitoSettings:
     policy: str | None = None
     policy_arns: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        for setting in ("identity_pool_id", "identity_id"):
-            value = getattr(self, setting)
-            if value is not None and not _ID.fullmatch(value):
-                raise ConfigurationError(
-                    f"`{setting}` is {value!r}, and AWS's are REGION:UUID.",
-                    fix=f"Set `{setting}` as Cognito shows it, such as eu-west-1:1a2b3c4d-0000-1111-2222-333344445555.",
-                )
-        if self.custom_role_arn is not None:
-            check_role_arn(self.custom_role_arn, "custom_role_arn")
-        if self.flow == "classic":
-            self._check_classic()
-        elif self.flow == "enhanced":
-            self._check_enhanced()
-        else:
-            raise ConfigurationError(
-                f"`flow` is {self.flow!r}, and a pool has two.",
-                fix="Set `flow` to enhanced or classic, or leave it out.",
-            )
-
-    def _check_classic(self) -> None:
-        if self.role_arn is None:
-            raise ConfigurationError(
-                "The classic flow needs a role, and `role_arn` is not set.",
-                fix="Set `role_arn`, or leave `flow` out: in the enhanced flow the pool chooses the role.",
-            )
-        if self.custom_role_arn is not None:
-            raise ConfigurationError(
-                "`custom_role_arn` belongs to the enhanced flow, and `flow` is classic.",
-                fix="Leave `custom_role_arn` out, or `flow`.",
-            )
-        _ = self.role
-
-    def _check_enhanced(self) -> None:
-        for setting in ("role_arn", "role_session_name", "duration_seconds", "policy", "policy_arns"):
-            if getattr(self, setting):
-                raise ConfigurationError(
-                    f"In the enhanced flow the pool chooses the role and its session, and `{setting}` is set.",
-                    fix=f'Leave `{setting}` out, or set "flow": "classic" (the pool must allow it); `custom_role_arn` '
-                    "picks one of the roles in the token.",
-                )
-
     @property
     def pool_region(self) -> str:
         """The region of the pool, and of STS in the classic flow."""
@@ -99,7 +56,7 @@ class CognitoSettings:
 
     @property
     def role(self) -> StsSettings:
-        """The role's part of the classic flow.  Raises ConfigurationError, naming the setting."""
+        """The role's part of the classic flow."""
         return StsSettings(
             role_arn=self.role_arn or "",
             region=self.pool_region,

@@ -6,6 +6,8 @@ The session is named after the user, so that CloudTrail names them too, and it m
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +17,6 @@ from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange.answers import credentials_from, utc_now
 from jupyter_federation.exchange.providers import AMAZON, FACEBOOK, about_token, is_saml_provider, logins_key
-from jupyter_federation.exchange.role_session import LONGEST_SESSION, check_role_arn, check_session, session_name
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
@@ -29,7 +30,7 @@ class StsSettings:
 
     ``provider`` as for `logins_key`.  ``region`` is where STS is asked; None takes botocore's own.
     ``role_session_name`` None names the session after the user.  ``duration_seconds`` None is AWS's default, an hour.
-    ``policy`` (JSON) and ``policy_arns`` narrow what the role allows.  Raises ConfigurationError, naming the setting.
+    ``policy`` (JSON) and ``policy_arns`` narrow what the role allows.
     """
 
     role_arn: str
@@ -39,10 +40,6 @@ class StsSettings:
     duration_seconds: int | None = None
     policy: str | None = None
     policy_arns: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        check_role_arn(self.role_arn, "role_arn")
-        check_session(self.role_session_name, self.duration_seconds, longest=LONGEST_SESSION)
 
 
 class StsExchange:
@@ -123,3 +120,10 @@ def sts_region(setting: str | None, clients: AwsClients) -> str:
             finding="region-missing",
         )
     return region
+
+
+def session_name(token: IdToken) -> str:
+    """What CloudTrail will call the person: their e-mail or user name, in the characters that AWS allows."""
+    ascii_name = unicodedata.normalize("NFKD", token.name or "").encode("ascii", "ignore").decode()
+    name = re.sub(r"[^\w+=,.@-]+", "-", ascii_name, flags=re.ASCII).strip("-")[:64]
+    return name if len(name) > 1 else "jupyter-federation"

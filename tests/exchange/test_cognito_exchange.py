@@ -196,31 +196,3 @@ def test_the_region_is_the_pools():
     """It stands at the start of the pool's id, and a setting outranks it."""
     assert "eu-west-1" == CognitoSettings(identity_pool_id=POOL).pool_region
     assert "us-east-2" == CognitoSettings(identity_pool_id=POOL, region="us-east-2").pool_region
-
-
-@pytest.mark.parametrize(
-    ("settings", "named"),
-    [
-        ({"identity_pool_id": ""}, "identity_pool_id"),
-        ({"identity_pool_id": "my-pool"}, "identity_pool_id"),
-        ({"identity_pool_id": f"{POOL}\n"}, "identity_pool_id"),
-        ({"identity_id": "ada"}, "identity_id"),
-        ({"custom_role_arn": "Analyst"}, "custom_role_arn"),
-        ({"flow": "simple"}, "flow"),
-        ({"flow": "classic"}, "role_arn"),
-        ({"flow": "classic", "role_arn": "R"}, "role_arn"),
-        ({"flow": "classic", "role_arn": ROLE, "custom_role_arn": ROLE}, "custom_role_arn"),
-        ({"flow": "classic", "role_arn": ROLE, "duration_seconds": 60}, "duration_seconds"),
-        ({"flow": "classic", "role_arn": ROLE, "role_session_name": "a b"}, "role_session_name"),
-        ({"role_arn": ROLE}, "role_arn"),
-        ({"duration_seconds": 1800}, "duration_seconds"),
-        ({"role_session_name": "ada"}, "role_session_name"),
-        ({"policy": "{}"}, "policy"),
-        ({"policy_arns": (ROLE,)}, "policy_arns"),
-    ],
-)
-def test_settings_that_cannot_work_are_refused_by_name(settings, named):
-    """Before anything is sent, and each by its own name."""
-    with pytest.raises(ConfigurationError) as caught:
-        CognitoSettings(**{"identity_pool_id": POOL, **settings})
-    assert f"`{named}`" in str(caught.value)
