@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
-from jupyter_federation.exchange.answers import credentials_from, malformed, text_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from, malformed, text_from
 from jupyter_federation.exchange.providers import DEVELOPER, about_token, is_saml_provider, logins_key
 from jupyter_federation.exchange.sts import StsSettings, assume_role_with_token, session_name
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jupyter_federation.credentials import AwsCredentials
-from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from
 from jupyter_federation.exchange.sts import session_name, sts_region
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from
 from jupyter_federation.exchange.providers import AMAZON, FACEBOOK, about_token, is_saml_provider, logins_key
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients

@@ -7,8 +7,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
 
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -20,13 +19,9 @@ from jupyter_federation.errors import (
 from jupyter_federation.openid.client import OpenIdClient, RefusedError
 from jupyter_federation.openid.id_token import checked
 from jupyter_federation.sign_in.ladder import Ladder
-from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
+from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource, utc_now
 
 _PATIENCE = 5.0  # seconds to wait for a renewal that another thread has under way
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +91,7 @@ class OpenIdSource(TokenSource):
         ladder: Ladder,
         *,
         longest: timedelta | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         way_back: str = "%federate",
     ) -> None:
         self._client = client
@@ -205,10 +200,6 @@ class OpenIdSource(TokenSource):
         except (FederationError, RefusedError):
             pass  # it says so in what it returns: clear must not fail
         return SignedOut(revoked=revoked, end_session_url=end_session_url)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse: it holds the tokens."""
-        raise TypeError("a token source cannot be pickled or copied")
 
     def _usable(self) -> _Grant:
         """The sign-in.  Raises LoginRequiredError where there is none, or it is over."""

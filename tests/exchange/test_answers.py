@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.demo.aws import Fault, Response
 from jupyter_federation.errors import ExchangeError
-from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
 from jupyter_federation.exchange.sts import StsExchange, StsSettings
+from jupyter_federation.tokens import utc_now
 
 IDENTITY = "eu-west-1:00000000-0000-4000-8000-00000000000a"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
