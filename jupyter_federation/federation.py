@@ -31,7 +31,7 @@ from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
-from jupyter_federation.profile import UNATTENDED
+from jupyter_federation.profile import UNATTENDED, signs_in
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.sources.variable import VariableSource
@@ -493,8 +493,12 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
+        identities = [each for each in (self._current, *self._beside.values()) if each is not None]
+        goes_on = any(signs_in(each.profile) for each in identities if profile in (None, each.profile.name))
         ends = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
-        return functools.partial(self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt)
+        return functools.partial(
+            self._cleared, ends, sign_out=sign_out, profile=profile, prompt=prompt, goes_on=goes_on
+        )
 
     def _cleared(
         self,
@@ -503,6 +507,7 @@ class Federation:
         sign_out: bool,
         profile: str | None,
         prompt: Prompt | None,
+        goes_on: bool,
     ) -> SessionStatus:
         ended = [None if end is None else end() for end in ends]
         if not ended:
@@ -517,7 +522,7 @@ class Federation:
             somebody = prompt is not None and prompt.reaches_somebody
             opened = [page for page in pages if somebody and self._open_page(page)]
             remarks += dict.fromkeys(_how_signed_out(each, opened) for each in ended)
-        else:
+        elif goes_on:
             remarks.append("Your sign-in at the provider goes on.")
         return replace(self.status(), happened=happened, remarks=tuple(remarks), pages=pages)
 

@@ -184,6 +184,12 @@ def overlay(profile: Profile, settings: Mapping[str, Any], origin: str) -> Profi
     return with_settings(profile, {**outdated, **settings}, origin)
 
 
+def signs_in(profile: Profile) -> bool:
+    """Whether a person has signed in at a provider for it, as far as is known here: of a file's token nothing is."""
+    by_call = profile.source == "var" and profile.variable is None  # `federate_to_identity_pool`: as with Amplify
+    return by_call or profile.source in (*SIGN_INS, "jupyterhub")
+
+
 def check_complete(profile: Profile) -> None:
     """Raise ConfigurationError where something is missing for a sign-in, or does not go together."""
     guest = profile.provider == "guest"
