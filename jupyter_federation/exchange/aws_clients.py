@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.redaction import Secret, quiet_wire
+from jupyter_federation.redaction import Secret, masked, quiet_wire
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -155,17 +155,7 @@ def _ask(
             return unreachable(error, operation=operation, about=about, secrets=secrets)
         except Exception as error:  # noqa: BLE001 - what botocore's parsers raise over a malformed answer is not specified
             return malformed(operation, f"it cannot be read ({type(error).__name__})")
-    masked = _masked(answer)
-    return masked if isinstance(masked, dict) else malformed(operation, "it is empty")
-
-
-def _masked(value: Any) -> Any:
-    """``value`` with all its strings as secrets: which of them are is not for sure before it has been checked."""
-    if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    return Secret(value) if isinstance(value, str) else value
+    return masked(answer) if isinstance(answer, dict) else malformed(operation, "it is empty")
 
 
 def _secrets(parameters: Mapping[str, Any], signed_by: AwsCredentials | None) -> tuple[str, ...]:

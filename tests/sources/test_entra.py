@@ -334,10 +334,10 @@ def test_a_code_that_people_meet_comes_with_what_to_do(make, person, provider, c
     assert all(word in str(refused.value) for word in [f"AADSTS{code}", "12345678-1234", *REFUSED[code]])
 
 
-@entra
+@both
 @pytest.mark.parametrize("code", [70043, 700082, 50173, 700084])
 def test_a_renewal_that_is_refused_says_why(make, person, provider, code):
-    """The sign-in needs the person; nothing is asked again."""
+    """The sign-in needs the person; nothing is asked again.  So where Entra is signed in at by `source` oidc."""
     source = make()
     source.login(person)
     provider.inject("token", json_fault(error="invalid_grant", error_description=f"AADSTS{code}: no more. {TRACE}"))

@@ -70,7 +70,7 @@ def _redirect_uris(client: Any, profile: Profile) -> tuple[list[str], list[str]]
     """Those that a sign-in from here uses, and those that it would fall back on."""
     if profile.use_device_code or profile.token_prompt:
         return [], []
-    loopback = [client.begin().loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
+    loopback = [client.loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
     callback = Mailbox.default().redirect_uri()
     if callback is None:
         return loopback, []
@@ -82,7 +82,7 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
 
     Who is sent back to the redirect URI, with whatever error, has proved that it and the client are registered.
     """
-    asked = urlsplit(client.begin().address(redirect_uri))
+    asked = urlsplit(client.authorization_request(redirect_uri).address)
     query = {**dict(parse_qsl(asked.query)), "prompt": "none"}
     address = asked._replace(query=urlencode(query)).geturl()
     ca_bundle = client.settings.ca_bundle
