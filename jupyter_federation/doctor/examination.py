@@ -61,7 +61,6 @@ def examine(
     trust_policy: str | Path | None = None,
     signed_in: LivingSignIn | None = None,
     notebook: Mapping[str, object] | None = None,
-    directories: Iterable[str | Path] | None = None,
     seconds: float = DEADLINE,
 ) -> Report:
     """Look at the federation profile ``name`` (None: the living sign-in's, or else the default) in every respect.
@@ -77,7 +76,7 @@ def examine(
         exchange=exchange,
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )
-    why_none = profile.choose(patient, name, directories)
+    why_none = profile.choose(patient, name)
     alone = patient.profile is None and why_none is None  # the trust policy
     names = [lane for lane in LANES if lane == "trust policy"] if alone else list(LANES)
     lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in names}

@@ -8,9 +8,8 @@ and duration, and the pool must allow it.  Amazon Cognito developer guide, "Iden
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal
 
 from jupyter_federation.credentials import AwsCredentials
@@ -70,12 +69,9 @@ class CognitoSettings:
 class CognitoExchange:
     """The calls to one identity pool."""
 
-    def __init__(
-        self, settings: CognitoSettings, clients: AwsClients, *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, settings: CognitoSettings, clients: AwsClients) -> None:
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:
         """Credentials from the pool for ``token``; see `Exchange`.
@@ -117,7 +113,7 @@ class CognitoExchange:
         return credentials_from(
             answer,
             operation="GetCredentialsForIdentity",
-            now=self._now(),
+            now=utc_now(),
             identity_id=_identity_from(answer, "GetCredentialsForIdentity"),
         )
 
@@ -129,7 +125,6 @@ class CognitoExchange:
             text_from(answer, "Token", operation="GetOpenIdToken"),
             self._settings.role,
             self._clients,
-            now=self._now,
             region=self._settings.pool_region,
             session_name=self._settings.role_session_name or name,
             identity_id=_identity_from(answer, "GetOpenIdToken"),

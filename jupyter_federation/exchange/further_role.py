@@ -6,9 +6,7 @@ AssumeRole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING
 
 from jupyter_federation.credentials import AwsCredentials
@@ -43,13 +41,10 @@ class FurtherRoleExchange:
         first: CognitoExchange | StsExchange,
         settings: FurtherRoleSettings,
         clients: AwsClients,
-        *,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._first = first
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:
         """Credentials of the further role; see `Exchange`.  They keep the Cognito identity of the first."""
@@ -67,7 +62,7 @@ class FurtherRoleExchange:
             about={"assume_role_arn": self._settings.assume_role_arn, "region": region},
             signed_by=first,
         )
-        return credentials_from(answer, operation="AssumeRole", now=self._now(), identity_id=first.identity_id)
+        return credentials_from(answer, operation="AssumeRole", now=utc_now(), identity_id=first.identity_id)
 
     def warm(self) -> None:
         """Make the clients of the first exchange now.  Raises nothing."""

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.credentials import AwsCredentials
@@ -45,10 +44,9 @@ class StsSettings:
 class StsExchange:
     """AssumeRoleWithWebIdentity, one call."""
 
-    def __init__(self, settings: StsSettings, clients: AwsClients, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: StsSettings, clients: AwsClients) -> None:
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:  # noqa: ARG002 - Cognito's
         """Credentials of the role for ``token``; see `Exchange`.  ``identity_id`` means nothing to STS."""
@@ -63,7 +61,6 @@ class StsExchange:
             token.raw,
             self._settings,
             self._clients,
-            now=self._now,
             region=sts_region(self._settings.region, self._clients),
             session_name=self._settings.role_session_name or session_name(token),
             provider_id=key if key in (AMAZON, FACEBOOK) else None,
@@ -80,7 +77,6 @@ def assume_role_with_token(
     settings: StsSettings,
     clients: AwsClients,
     *,
-    now: Callable[[], datetime],
     region: str,
     session_name: str,
     provider_id: str | None = None,
@@ -107,7 +103,7 @@ def assume_role_with_token(
         region=region,
         about={**about, "role_arn": settings.role_arn, "region": region},
     )
-    return credentials_from(answer, operation="AssumeRoleWithWebIdentity", now=now(), identity_id=identity_id)
+    return credentials_from(answer, operation="AssumeRoleWithWebIdentity", now=utc_now(), identity_id=identity_id)
 
 
 def sts_region(setting: str | None, clients: AwsClients) -> str:

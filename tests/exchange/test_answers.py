@@ -142,10 +142,10 @@ def test_without_a_date_the_expiry_is_taken_as_it_is(date):
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(hours=-2)])
-def test_a_wrong_clock_is_corrected_for_on_the_whole_way(aws, pool, token, clients, ahead):
+def test_a_wrong_clock_is_corrected_for_on_the_whole_way(aws, pool, token, clients, monkeypatch, ahead):  # noqa: PLR0917
     """Two hours fast or slow, through botocore and a real Date header."""
-    exchange = CognitoExchange(CognitoSettings(identity_pool_id=pool.id), clients, now=lambda: utc_now() + ahead)
-    got = exchange.exchange(token)
+    monkeypatch.setattr("jupyter_federation.exchange.cognito.utc_now", lambda: utc_now() + ahead)
+    got = CognitoExchange(CognitoSettings(identity_pool_id=pool.id), clients).exchange(token)
     off = got.expires_at - (aws.keys[got.access_key_id].expires_at + ahead)
     assert abs(off) < timedelta(seconds=5)
     assert abs(got.clock_skew - ahead) < timedelta(seconds=5)
