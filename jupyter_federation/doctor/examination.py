@@ -161,12 +161,12 @@ def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     kept = [each for each in once if each.where or each.code not in placed]
     nameless = [each for each in kept if each.code == "dns-unresolved"]
     if len({each.where for each in nameless}) > 1:
-        hosts = " and ".join(dict.fromkeys(each.where for each in nameless))
+        hosts = list(dict.fromkeys(each.where for each in nameless))
         one = found(
             "dns-unresolved",
-            f"No name can be resolved here (DNS): neither {hosts.replace(' and ', ' nor ')}. Check the network, or set "
+            f"No name can be resolved here (DNS): neither {' nor '.join(hosts)}. Check the network, or set "
             "HTTPS_PROXY if a proxy resolves names.",
-            where=hosts,
+            where=" and ".join(hosts),
         )
         kept = [one, *(each for each in kept if each not in nameless)]
     return tuple(sorted(kept, key=lambda each: each.rank))

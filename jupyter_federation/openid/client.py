@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_federation.redaction import Secret, printable, without_tokens
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.redaction import printable, without_tokens
+from jupyter_federation.sign_in.rung import Tokens
 
 if TYPE_CHECKING:
     from jupyter_federation.openid.discovery import Endpoints
@@ -20,29 +20,6 @@ REFUSALS = (
     *("interaction_required", "login_required", "account_selection_required", "consent_required"),
     *("authorization_declined", "bad_verification_code", "invalid_resource", "invalid_tenant"),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
-    """What the token endpoint gave; the access token is not kept, because nothing here needs it.
-
-    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.  ``brought`` tells that the ID
-    token came from the person, and not from the provider.
-    """
-
-    id_token: str | None = field(default=None, repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
-    nonce: str | None = field(default=None, repr=False)
-    brought: bool = False
-
-    @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Tokens:
-        """From a token endpoint's answer (RFC 6749, section 5.1)."""
-        id_token, refresh_token = (answer.get(name) for name in ("id_token", "refresh_token"))
-        return cls(
-            id_token=Secret(id_token) if isinstance(id_token, str) and id_token else None,
-            refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
-        )
 
 
 class RefusedError(Exception):
@@ -102,10 +79,6 @@ class OpenIdClient(Protocol):
         """What brings a refresh token where none came: the rest of a sentence, from its verb on."""
         ...
 
-    def begin(self) -> SignIn[Tokens]:
-        """A sign-in for the ladder; asks nobody yet.  Its ID token is not checked: see `id_token.checked`."""
-        ...
-
     def settle_issuer(self) -> None:
         """See to it that ``issuer`` is what tokens name; asks nobody where it is known."""
         ...
@@ -136,10 +109,6 @@ class OpenIdClient(Protocol):
 
     def revoke(self, refresh_token: str) -> bool:
         """End the refresh token at the provider; False where it has no way for that."""
-        ...
-
-    def end_session_url(self) -> str | None:
-        """Where a browser ends its session at the provider; it names no token, because it is shown."""
         ...
 
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
 from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.addresses import is_loopback
-from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens
+from jupyter_federation.openid.client import REFUSALS, RefusedError
 from jupyter_federation.redaction import masked
+from jupyter_federation.sign_in.rung import Tokens
 
 if TYPE_CHECKING:
     from requests import Session
@@ -102,7 +103,9 @@ class Connection:
             raise self.refusal(answer["error"], answer.get("error_description"))
         if "access_token" not in answer:  # which every answer holds; the libraries let a gateway's JSON pass
             raise self.unavailable("answers with something that is not OpenID's")
-        return Tokens.of(answer)
+        given: list[Any] = [answer.get(name) for name in ("id_token", "refresh_token")]
+        id_token, refresh_token = (value if value and isinstance(value, str) else None for value in given)
+        return Tokens(id_token=id_token, refresh_token=refresh_token)
 
     def refusal(self, error: object, description: object) -> RefusedError | FederationError:
         """What an OAuth error is: a no, or an outage that passes by itself (SourceUnavailableError)."""

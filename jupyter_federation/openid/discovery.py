@@ -36,7 +36,7 @@ class Endpoints:
 
         Whether its issuer is the right one is for the caller to say.
         """
-        found = {
+        found: dict[str, Any] = {
             name: _endpoint(document, f"{name}_endpoint", connection)
             for name in ("authorization", "token", "device_authorization", "revocation", "end_session")
         }
@@ -46,11 +46,7 @@ class Endpoints:
         methods = document.get("token_endpoint_auth_methods_supported")  # without it, basic (Discovery 1.0, section 3)
         return cls(
             issuer=str(document.get("issuer")),
-            authorization=found["authorization"],
-            token=found["token"],
-            device_authorization=found["device_authorization"],
-            revocation=found["revocation"],
-            end_session=found["end_session"],
+            **found,
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
             secret_in_body=isinstance(methods, list)
             and "client_secret_post" in methods

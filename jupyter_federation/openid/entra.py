@@ -15,13 +15,12 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
-from jupyter_federation.openid.authorization import OpenIdSignIn
-from jupyter_federation.openid.client import AuthorizationRequest, Tokens, shown
+from jupyter_federation.openid.client import AuthorizationRequest, shown
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.discovery import Endpoints, document_of
 from jupyter_federation.redaction import Secret, masked
-from jupyter_federation.sign_in.rung import OutOfReachError, SignIn
+from jupyter_federation.sign_in.rung import OutOfReachError, Tokens
 
 PUBLIC_CLOUD = "https://login.microsoftonline.com"
 
@@ -51,6 +50,8 @@ class Entra:
 
     def __init__(self, settings: EntraSettings) -> None:
         self.settings = settings
+        self.client_id = settings.client_id
+        self.how_to_renew = f"have offline_access allowed for {self.client_id}"
         self.tenant = settings.tenant.lower()  # neither an id nor a domain has capitals that count
         self.authority = f"{settings.authority.rstrip('/')}/{self.tenant}"
         self.scopes = [scope for scope in settings.scopes or () if scope not in _OWN_SCOPES]
@@ -61,20 +62,6 @@ class Entra:
     def issuer(self) -> str:
         """By the tenant's id once Entra has been asked; until then by what the profile calls it."""
         return self._connection.provider if self._discovered is None else self._discovered[0].issuer
-
-    @property
-    def client_id(self) -> str:
-        """See `OpenIdClient.client_id`."""
-        return self.settings.client_id
-
-    @property
-    def how_to_renew(self) -> str:
-        """See `OpenIdClient.how_to_renew`."""
-        return f"have offline_access allowed for {self.client_id}"
-
-    def begin(self) -> SignIn[Tokens]:
-        """See `OpenIdClient.begin`."""
-        return OpenIdSignIn(self)
 
     def settle_issuer(self) -> None:
         """Discovery alone knows the id, and with it the issuer, of a domain's tenant."""
@@ -125,10 +112,6 @@ class Entra:
     def revoke(self, refresh_token: str) -> bool:  # noqa: ARG002 - the protocol's
         """False: Entra has no revocation endpoint."""
         return False
-
-    def end_session_url(self) -> str | None:
-        """See `OpenIdClient.end_session_url`."""
-        return self.endpoints().end_session_url(self.client_id)
 
     def endpoints(self) -> Endpoints:
         """The discovery document.  Raises ConfigurationError where its issuer is not this tenant's."""

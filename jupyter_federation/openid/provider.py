@@ -15,13 +15,12 @@ from typing import Any, TypeVar
 from urllib.parse import quote_plus, urlencode
 
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.openid.authorization import OpenIdSignIn
-from jupyter_federation.openid.client import AuthorizationRequest, Tokens, shown
+from jupyter_federation.openid.client import AuthorizationRequest, shown
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.discovery import Endpoints, document_of
 from jupyter_federation.redaction import Secret, masked
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.sign_in.rung import Tokens
 
 T = TypeVar("T")
 
@@ -53,26 +52,10 @@ class Provider:
         self.settings = settings
         self._connection = Connection(provider=settings.issuer, ca_bundle=settings.ca_bundle)
         self._endpoints: Endpoints | None = None
-
-    @property
-    def issuer(self) -> str:
-        """The issuer as it is configured."""
-        return self.settings.issuer
-
-    @property
-    def client_id(self) -> str:
-        """See `OpenIdClient.client_id`."""
-        return self.settings.client_id
-
-    @property
-    def how_to_renew(self) -> str:
-        """See `OpenIdClient.how_to_renew`."""
+        self.issuer = settings.issuer
+        self.client_id = settings.client_id
         by_scope = f"have offline_access allowed for {self.client_id} and asked for (`scopes`)"
-        return self.settings.how_to_renew or by_scope
-
-    def begin(self) -> SignIn[Tokens]:
-        """See `OpenIdClient.begin`."""
-        return OpenIdSignIn(self)
+        self.how_to_renew = settings.how_to_renew or by_scope
 
     def settle_issuer(self) -> None:
         """Nothing: it is configured."""
@@ -85,10 +68,12 @@ class Provider:
         """The discovery document; its issuer is compared exactly (OpenID Connect Discovery 1.0, section 4.3)."""
         if self._endpoints is None:
             address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-            document = self._ask(
-                lambda client, how: document_of(client.get(address, **how), self._connection, settings="`issuer`"),
-                as_the_client=False,
-            )
+
+            def get(client: Any, how: dict[str, Any]) -> Mapping[str, Any]:
+                answer = client.get(address, withhold_token=True, **how)
+                return document_of(answer, self._connection, settings="`issuer`")
+
+            document = self._ask(get, as_the_client=False)
             if document["issuer"] != self.issuer:
                 raise ConfigurationError(
                     f"`issuer` is {self.issuer}, and the provider calls itself {shown(document['issuer'])}.",
@@ -150,11 +135,12 @@ class Provider:
         if address is None:
             return None
         form = {"scope": self.scope()}
-        answer = self._ask(
-            lambda client, how: json_object(
-                client.post(address, data=form, auth=client.client_auth(client.token_endpoint_auth_method), **how)
-            )
-        )
+
+        def post(client: Any, how: dict[str, Any]) -> Mapping[str, Any]:
+            auth = client.client_auth(client.token_endpoint_auth_method)
+            return json_object(client.post(address, data=form, auth=auth, withhold_token=True, **how))
+
+        answer = self._ask(post)
         if "error" in answer:
             raise self._connection.refusal(answer["error"], answer.get("error_description"))
         return answer
@@ -166,19 +152,15 @@ class Provider:
             return False
         answer = self._ask(
             lambda client, how: client.revoke_token(
-                address, token=refresh_token, token_type_hint="refresh_token", **_request(how)
+                address, token=refresh_token, token_type_hint="refresh_token", **how
             )
         )
         return bool(answer.status_code == 200)  # noqa: PLR2004 - RFC 7009, section 2.2
 
-    def end_session_url(self) -> str | None:
-        """See `OpenIdClient.end_session_url`."""
-        return self.endpoints().end_session_url(self.client_id)
-
     def _tokens(self, grant_type: str, **form: str) -> Tokens:
         address = self.endpoints().token
         answer = self._ask(
-            lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **_request(how)))
+            lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **how))
         )
         return self._connection.tokens(answer)
 
@@ -203,13 +185,7 @@ class Provider:
         def meaning(error: Exception) -> Exception | None:
             return self._connection.refusal(error.error, error.description) if isinstance(error, OAuthError) else None
 
-        how = {**self._connection.options, "withhold_token": True}
-        return self._connection.ask(session, lambda client: request(client, how), meaning)
-
-
-def _request(how: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that Authlib's own calls take: they bring their own authorization."""
-    return {name: value for name, value in how.items() if name != "withhold_token"}
+        return self._connection.ask(session, lambda client: request(client, self._connection.options), meaning)
 
 
 def _basic(client: Any, method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:  # noqa: ARG001 - Authlib's

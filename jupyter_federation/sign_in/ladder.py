@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.mailbox import Mailbox
@@ -13,11 +12,9 @@ from jupyter_federation.sign_in.browser import BrowserRung, browser_is_here, ope
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.paste import PasteRung
-from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn
+from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn, Tokens
 from jupyter_federation.sign_in.token import TokenRung
 from jupyter_federation.tokens import Prompt, nobody_here
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +58,7 @@ class Ladder:
         self._mailbox = mailbox
         self._way_back = way_back
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """Sign in.
 
         Raises ConfigurationError where the policy leaves no way, LoginRequiredError where nobody can be asked,
@@ -155,7 +152,7 @@ class _Explaining:
         self._prompt.waiting(what, seconds)
 
 
-def _out_of_reach(sign_in: SignIn[T], out_of_reach: list[OutOfReachError]) -> LoginFailedError:
+def _out_of_reach(sign_in: SignIn, out_of_reach: list[OutOfReachError]) -> LoginFailedError:
     return LoginFailedError(
         f"There is no way to sign in at {sign_in.issuer} from here. {' '.join(map(str, out_of_reach))}",
         fix="Bring a token by another `source`: file, env or var (--token-file PATH, --token-env NAME).",

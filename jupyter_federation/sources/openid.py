@@ -16,6 +16,7 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client import OpenIdClient, RefusedError
 from jupyter_federation.openid.id_token import checked
 from jupyter_federation.sign_in.ladder import Ladder
@@ -166,7 +167,7 @@ class OpenIdSource(TokenSource):
 
         Raises what `Ladder.climb` raises, and InvalidTokenError where the ID token is not ours.
         """
-        tokens = self._ladder.climb(self._client.begin(), prompt)
+        tokens = self._ladder.climb(OpenIdSignIn(self._client), prompt)
         now = self._now()
         token = checked(tokens, self._client, now)
         held = _Held(token=token, received_at=now, refresh_token=tokens.refresh_token)
@@ -188,7 +189,7 @@ class OpenIdSource(TokenSource):
     def _end_at_the_provider(self, grant: _Grant) -> SignedOut:
         revoked, end_session_url = False, None
         try:
-            end_session_url = self._client.end_session_url()
+            end_session_url = self._client.endpoints().end_session_url(self._client.client_id)
             if grant.is_ours:
                 renewed = grant.renewing.acquire(timeout=_PATIENCE)  # with rotation, the token before it is no good
                 try:

@@ -77,7 +77,7 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
     where = f"{AWS}{'Cognito' if profile.identity_pool_id else 'STS'}"
     yield Asks(where)
     key = logins_key(token, profile.provider)
-    known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn, "pool": profile.identity_pool_id}
+    known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn}
     identity_id = None if patient.living is None else patient.living.status.identity_id
     try:
         credentials = exchange_of(profile).exchange(token, identity_id=identity_id)
