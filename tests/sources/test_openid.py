@@ -439,6 +439,17 @@ def test_an_id_token_that_is_not_ours_is_refused_at_sign_in(make, person, provid
         source.token()
 
 
+@pytest.mark.parametrize("half", ["eyJhbGciOiJSUzI1NiJ9.half.", "opaque"])
+def test_an_id_token_that_cannot_be_read_costs_no_refresh_token(signed_in, provider, monkeypatch, half):
+    """The one before is used up: without the one that came along, the next renewal would end the sign-in."""
+    with monkeypatch.context() as broken:
+        broken.setattr(provider, "id_token", lambda *_, **__: half)
+        with pytest.raises(InvalidTokenError):
+            signed_in._renew(signed_in._grant)
+    signed_in._renew(signed_in._grant)
+    assert signed_in.renewable
+
+
 @both
 def test_a_renewal_that_brings_somebody_else_is_refused_with_its_refresh_token(signed_in, clock, provider, monkeypatch):
     """OpenID Connect Core 12.2; with that one, every later renewal would be somebody else's."""
