@@ -48,7 +48,7 @@ class DeviceCodeRung:
             try:
                 answer = sign_in.poll(device)
             except SourceUnavailableError:  # RFC 8628, 3.5: after a connection timeout, back off and go on
-                interval = min(interval * 2, _LONGEST_INTERVAL)
+                interval = max(interval, min(interval * 2, _LONGEST_INTERVAL))
                 continue
             if not isinstance(answer, timedelta):
                 return answer

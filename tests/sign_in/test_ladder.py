@@ -390,6 +390,15 @@ def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person
     assert [1.0, 6.0, 12.0] == [sum(pauses[:1]), sum(pauses[1:7]), sum(pauses[7:])]
 
 
+def test_an_outage_makes_no_polling_quicker_than_the_provider_wants_it(make_source, person, provider, monkeypatch):
+    """However long the interval is that it gave."""
+    pauses = []
+    monkeypatch.setattr(provider, "device_interval", 90)
+    provider.inject("token", Fault(response=Response(status=503)))
+    assert DeviceCodeRung(pause=pauses.append).climb(OpenIdSignIn(make_source()._client), person)
+    assert 180 == sum(pauses)
+
+
 @both
 @pytest.mark.parametrize("other", [{}, {"use_device_code": True}, {"token_prompt": True}])
 def test_the_way_in_is_not_part_of_the_identity(kernel, person, provider, other):
