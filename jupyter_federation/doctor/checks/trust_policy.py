@@ -103,7 +103,7 @@ def expected_of(profile: Profile | None) -> Expected:
         return Expected(provider=COGNITO, audience=profile.identity_pool_id, guests=profile.provider == "guest")
     match profile.source:
         case "entra":
-            issuer: str | None = f"{profile.authority or PUBLIC_CLOUD}/{profile.tenant}/v2.0"
+            issuer: str | None = f"{(profile.authority or PUBLIC_CLOUD).rstrip('/')}/{profile.tenant}/v2.0"
             if not re.fullmatch(r"[0-9a-fA-F-]{36}", profile.tenant or ""):
                 issuer = None  # a domain: only Entra knows the tenant's id
         case "google":
