@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
@@ -32,38 +32,21 @@ class CognitoSettings:
 
     ``provider`` as for `logins_key`.  ``region`` None is the one at the start of ``identity_pool_id``.
     ``identity_id`` is the identity to begin with (Amplify's ``developerProvidedIdentityId``): GetId is not asked.
-    ``custom_role_arn`` picks a role among those of a user pool's token, in the enhanced flow.  The rest belongs to
-    the classic flow and is described at `StsSettings`.
+    ``custom_role_arn`` picks a role among those of a user pool's token, in the enhanced flow.  With ``role``, whose
+    region is the pool's, the flow is the classic one.
     """
 
     identity_pool_id: str
     provider: str | None = None
     region: str | None = None
     identity_id: str | None = None
-    flow: Literal["enhanced", "classic"] = "enhanced"
     custom_role_arn: str | None = None
-    role_arn: str | None = None
-    role_session_name: str | None = None
-    duration_seconds: int | None = None
-    policy: str | None = None
-    policy_arns: tuple[str, ...] = ()
+    role: StsSettings | None = None
 
     @property
     def pool_region(self) -> str:
         """The region of the pool, and of STS in the classic flow."""
         return self.region or self.identity_pool_id.partition(":")[0]
-
-    @property
-    def role(self) -> StsSettings:
-        """The role's part of the classic flow."""
-        return StsSettings(
-            role_arn=self.role_arn or "",
-            region=self.pool_region,
-            role_session_name=self.role_session_name,
-            duration_seconds=self.duration_seconds,
-            policy=self.policy,
-            policy_arns=self.policy_arns,
-        )
 
 
 class CognitoExchange:
@@ -81,7 +64,7 @@ class CognitoExchange:
         """
         settings = self._settings
         key = logins_key(token, settings.provider)
-        if settings.flow == "classic" and is_saml_provider(key):
+        if settings.role is not None and is_saml_provider(key):
             raise ConfigurationError(
                 "Cognito takes SAML assertions in the enhanced flow only.", fix="Leave `flow` out.", logins_key=key
             )
@@ -95,14 +78,14 @@ class CognitoExchange:
         if identity is None:
             answer = self._call("GetId", {"IdentityPoolId": settings.identity_pool_id}, logins, about)
             identity = _identity_from(answer, "GetId")
-        if settings.flow == "classic":
-            return self._classic(identity, logins, about, session_name(token))
+        if settings.role is not None:
+            return self._classic(identity, logins, about, settings.role, session_name(token))
         return self._enhanced(identity, logins, about)
 
     def warm(self) -> None:
         """Make the clients now, so that the exchange need not wait for them.  Raises nothing."""
         self._clients.warm("cognito-identity", self._settings.pool_region)
-        if self._settings.flow == "classic":
+        if self._settings.role is not None:
             self._clients.warm("sts", self._settings.pool_region)
 
     def _enhanced(self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any]) -> AwsCredentials:
@@ -118,15 +101,15 @@ class CognitoExchange:
         )
 
     def _classic(
-        self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any], name: str
+        self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any], role: StsSettings, name: str
     ) -> AwsCredentials:
         answer = self._call("GetOpenIdToken", {"IdentityId": identity_id}, logins, about)
         return assume_role_with_token(
             text_from(answer, "Token", operation="GetOpenIdToken"),
-            self._settings.role,
+            role,
             self._clients,
             region=self._settings.pool_region,
-            session_name=self._settings.role_session_name or name,
+            session_name=role.role_session_name or name,
             identity_id=_identity_from(answer, "GetOpenIdToken"),
             about={**about, "issuer": f"https://{DEVELOPER}", "audience": self._settings.identity_pool_id},
         )

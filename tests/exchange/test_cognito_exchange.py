@@ -8,6 +8,7 @@ import pytest
 from jupyter_federation.demo.aws import Fault, OpaqueLogin, Response, Role
 from jupyter_federation.errors import ConfigurationError, ExchangeError, InvalidTokenError
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
+from jupyter_federation.exchange.sts import StsSettings
 from jupyter_federation.tokens import IdToken
 
 POOL = "eu-west-1:00000000-0000-4000-8000-000000000001"
@@ -154,9 +155,8 @@ def test_the_classic_flow_names_its_session_after_the_user(aws, pool, token, cli
     """GetId, GetOpenIdToken, AssumeRoleWithWebIdentity; role, duration and name are the caller's."""
     pool.classic_flow = True
     role = pool.authenticated_role
-    settings = CognitoSettings(
-        identity_pool_id=pool.id, flow="classic", role_arn=role.arn, duration_seconds=1800, policy="{}"
-    )
+    classic = StsSettings(role_arn=role.arn, duration_seconds=1800, policy="{}")
+    settings = CognitoSettings(identity_pool_id=pool.id, role=classic)
     credentials = CognitoExchange(settings, clients).exchange(token)
     assert ["GetId", "GetOpenIdToken", "AssumeRoleWithWebIdentity"] == operations(aws)
     assert role.session_arn("ada@example.org") == credentials.assumed_role_arn
@@ -168,7 +168,7 @@ def test_the_classic_flow_names_its_session_after_the_user(aws, pool, token, cli
 
 def test_the_classic_flow_takes_no_saml(aws, clients):
     """AWS's rule, said before any call."""
-    settings = CognitoSettings(identity_pool_id=POOL, provider=SAML, flow="classic", role_arn=ROLE)
+    settings = CognitoSettings(identity_pool_id=POOL, provider=SAML, role=StsSettings(role_arn=ROLE))
     with pytest.raises(ConfigurationError, match="enhanced"):
         CognitoExchange(settings, clients).exchange(IdToken.parse("assertion"))
     assert [] == aws.calls
@@ -187,7 +187,7 @@ def test_an_answer_without_an_identity_is_no_answer(aws, pool, token, clients, i
 def test_an_open_id_token_that_is_missing_is_no_answer(aws, pool, token, clients):
     """The classic flow's second step is checked too."""
     aws.inject("GetOpenIdToken", Fault(response=Response(body=b'{"Token": null}')))
-    settings = CognitoSettings(identity_pool_id=pool.id, flow="classic", role_arn=ROLE)
+    settings = CognitoSettings(identity_pool_id=pool.id, role=StsSettings(role_arn=ROLE))
     with pytest.raises(ExchangeError, match="GetOpenIdToken cannot be used: it holds no Token"):
         CognitoExchange(settings, clients).exchange(token)
 
