@@ -10,17 +10,16 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import ipaddress
 import os
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
+from jupyter_federation.openid.addresses import is_loopback
 from jupyter_federation.redaction import Secret, masked, quiet_wire
 
 if TYPE_CHECKING:
@@ -230,17 +229,9 @@ def _new_client(session: Session, service: str, region: str, signed_by: AwsCrede
         return session.create_client(service, region_name=region, config=config, **keys)
 
     client = make(config)
-    if _is_loopback(client.meta.endpoint_url) and urllib.request.getproxies():
+    if is_loopback(client.meta.endpoint_url) and urllib.request.getproxies():
         client = make(config.merge(Config(proxies={})))  # nothing on this machine is reached through a proxy
     return client
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def _broken_configuration(error: Exception) -> ConfigurationError:
