@@ -162,7 +162,7 @@ class IdentityProvider(LoopbackServer):
 
     def jwks(self) -> dict[str, Any]:
         """The public key, as a JSON Web Key Set (RFC 7517)."""
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(_key("ours").public_key(), as_dict=True)
         return {"keys": [{**key, "kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def id_token(
@@ -173,7 +173,7 @@ class IdentityProvider(LoopbackServer):
 
     def forged_id_token(self, user: str, **claims: Any) -> str:
         """The same for the client notebook, signed by a key that is not this provider's, under its key id."""
-        return self._sign(self._id_claims(user, "notebook", None) | claims, key=_foreign_key())
+        return self._sign(self._id_claims(user, "notebook", None) | claims, whose="a forger's")
 
     def access_token(self, user: str, *, client_id: str = "notebook") -> str:
         """An access token: a JWT with ``client_id`` and without ``aud``, as a Cognito user pool's is."""
@@ -203,9 +203,9 @@ class IdentityProvider(LoopbackServer):
             "preferred_username": user,
         }
 
-    def _sign(self, claims: Mapping[str, Any], *, key: rsa.RSAPrivateKey | None = None) -> str:
+    def _sign(self, claims: Mapping[str, Any], *, whose: str = "ours") -> str:
         present = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(present, key or _signing_key(), algorithm="RS256", headers={"kid": _KEY_ID})
+        return jwt.encode(present, _key(whose), algorithm="RS256", headers={"kid": _KEY_ID})
 
     # The endpoints.
 
@@ -429,12 +429,7 @@ class IdentityProvider(LoopbackServer):
 
 
 @functools.cache
-def _signing_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@functools.cache
-def _foreign_key() -> rsa.RSAPrivateKey:
+def _key(_whose: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
