@@ -227,7 +227,7 @@ class _Keeper:
         said = None if self.wrapped is None else await login.ask(self.wrapped)
         if said is not None:
             return (renewed or True) if said is True else said
-        if renewed is not None or not login.is_kept:
+        if renewed is not None or not _is_kept(login.auth_state):  # else it is as it was before
             return renewed
         checked = await login.check()
         return await self._renew(login) if checked is None else checked
@@ -271,11 +271,6 @@ class _Login:
         places = (saved, response if isinstance(response, Mapping) else {})
         if self._seals and any(place.get("refresh_token") for place in places):
             await self.save(self.auth_state)
-
-    @property
-    def is_kept(self) -> bool:
-        """Whether there is something to keep fresh; else it is as it was before."""
-        return _is_kept(self.auth_state)
 
     @property
     def problem(self) -> str | None:

@@ -81,8 +81,13 @@ def unregister(shell: InteractiveShell) -> None:
     panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("front_end.panel", "calls"))
     if panel is not None:
         panel.of_this_kernel().close()
-    if calls is not None and calls.clear().remarks:  # otherwise nobody was signed in
-        sys.stdout.write("Signed out of AWS, because the extension was unloaded; load it and run %federate again.\n")
+    if calls is not None:
+        before = calls.status()
+        calls.clear()
+        if before.is_federated or before.beside:
+            sys.stdout.write(
+                "Signed out of AWS, because the extension was unloaded; load it and run %federate again.\n"
+            )
 
 
 class FederateMagic:

@@ -75,6 +75,15 @@ class Secret(str):
         return SecretBytes(str.encode(self, encoding, errors))
 
 
+def masked(value: Any) -> Any:
+    """JSON of somebody else's, all its strings as secrets: which of them are is not for sure before it is checked."""
+    if isinstance(value, dict):
+        return {name: masked(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [masked(each) for each in value]
+    return Secret(value) if isinstance(value, str) else value
+
+
 # What a person pastes by mistake.  A path, an ARN, a UUID and a policy do not look like any of these.
 _TOKEN = re.compile(
     r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}(?:[ \t]*\\?\r?\n[\w.-]{20,}(?=[\s\\\"']|$))*"  # a JWT, also wrapped over lines

@@ -15,6 +15,7 @@ from jupyter_federation.exchange import aws_clients, make_exchange
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
 from jupyter_federation.exchange.sts import StsSettings
+from jupyter_federation.openid.addresses import is_loopback
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 
@@ -119,7 +120,7 @@ def test_nothing_on_this_machine_is_reached_through_a_proxy(aws, exchange, token
 )
 def test_what_this_machine_is(url, loopback):
     """127.0.0.0/8, ::1, and the names that RFC 6761 reserves."""
-    assert loopback == aws_clients._is_loopback(url)
+    assert loopback == is_loopback(url)
 
 
 def test_the_endpoint_is_the_regions(isolated_home):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from jupyter_core import paths
@@ -14,7 +13,7 @@ from jupyter_federation.errors import FederationError
 from jupyter_federation.profile import OPTIONS
 
 
-def choose(patient: Patient, name: str | None, directories: Iterable[str | Path] | None = None) -> Finding | None:
+def choose(patient: Patient, name: str | None) -> Finding | None:
     """Fill in the patient's profile: the one that is named, else that of the living sign-in, else the default.
 
     What is returned is why there is none; a trust policy that is to be read needs none.
@@ -25,7 +24,7 @@ def choose(patient: Patient, name: str | None, directories: Iterable[str | Path]
         _tell(patient)
         return None
     try:
-        configuration = load(directories)
+        configuration = load()
     except FederationError as error:
         return of_error(error, "configuration-unreadable")
     patient.policy = configuration.policy
