@@ -90,7 +90,7 @@ class LoopbackEndpoint:
         return self._serving.variables
 
     def refuse(self) -> None:
-        """Hand out nothing any more, at once; `stop` follows."""
+        """Hand out nothing any more, at once; `settle` follows."""
         if self._serving is not None:
             self._serving.end()
             self._ended, self._serving = self._serving, None
@@ -98,6 +98,10 @@ class LoopbackEndpoint:
     def stop(self) -> None:
         """Listen no longer; what was left on disk is gone.  Stopping again does nothing."""
         self.refuse()
+        self.settle()
+
+    def settle(self) -> None:
+        """After `refuse`: until its port is closed.  What has been started since goes on."""
         ended, self._ended = self._ended, None
         if ended is not None:
             ended.wait()
