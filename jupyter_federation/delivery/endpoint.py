@@ -27,7 +27,7 @@ from typing import Literal, Protocol
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.delivery.container_protocol import PATH, TOKEN, TOKEN_FILE, URI, handed_out, refusal, refused
-from jupyter_federation.delivery.token_file import TokenFile, new_directory
+from jupyter_federation.delivery.token_file import TokenFile, new_directory, sweep
 from jupyter_federation.errors import DeliveryError, FederationError
 from jupyter_federation.redaction import Secret
 
@@ -146,7 +146,9 @@ class _Serving:
                 self.selector.register(each, selectors.EVENT_READ, react)
             self.authority = "{}:{}".format(*self._listener.getsockname())
             self.token = Secret(secrets.token_urlsafe(32))
+            sweep()
             self._file = TokenFile(self.token, new_directory(directory))
+            self._opened.callback(self._file.let_go)
             self._file.keep()
             thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
             thread.start()
