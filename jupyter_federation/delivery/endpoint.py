@@ -218,7 +218,7 @@ class _Serving:
         self.connections[connection] = None
         self.selector.register(accepted, selectors.EVENT_READ, connection.read)
         if len(self.connections) > _most_connections():
-            next(iter(self.connections)).close()
+            min(self.connections, key=lambda each: each.waits).close()  # of several that compare equal, the first
 
     def look_for(self, connection: _Connection) -> None:
         """Answer ``connection`` when it is known whether there are credentials for it."""
@@ -263,6 +263,11 @@ class _Connection:
         self._received = b""
         self._stage: Literal["asks", "waits", "answered"] = "asks"
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has brought the token, and waits for credentials."""
+        return self._stage == "waits"
+
     def read(self) -> None:
         """Take what has arrived."""
         try:
@@ -279,7 +284,7 @@ class _Connection:
 
     def take_no_longer(self) -> None:
         """Its time has passed."""
-        if self._stage == "waits":
+        if self.waits:
             self.hand_out(otherwise="The AWS credentials are on their way: ask again.")
         elif self._stage == "asks" and self._received:
             self._say(refused(408, "The rest of the request did not come."))
@@ -318,7 +323,7 @@ class _Connection:
             return
         self._stage, self.until = "waits", time.monotonic() + _AWAITED
         self.hand_out()
-        if self._stage == "waits":
+        if self.waits:
             self._serving.look_for(self)
 
     def _say(self, answer: bytes) -> None:
@@ -331,7 +336,10 @@ class _Connection:
 
 @functools.cache
 def _most_connections() -> int:
-    """At a time; one more ends the oldest.  What others hold open here must not be all that this process may open."""
+    """At a time; one more ends the oldest without the token.
+
+    What others hold open here must not be all that this process may open.
+    """
     try:
         from resource import RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows

@@ -569,6 +569,23 @@ def test_stop_ends_the_port_the_thread_and_the_files(endpoint, temporary):
         client.connect()
 
 
+def test_who_waits_with_the_token_is_pushed_out_by_nobody_without_it(endpoint, holding):
+    """A flood while somebody signs in."""
+    held, holding.held, over = holding.held, None, threading.Event()
+    holding.comes = lambda: over.wait(30)
+    client = Client(endpoint.start())
+    with contextlib.ExitStack() as stack:
+        waiting = stack.enter_context(client.connect())
+        waiting.sendall(client.head())
+        while not holding.asked:
+            time.sleep(0.01)
+        idle = [stack.enter_context(client.connect()) for _ in range(room._most_connections() + 9)]
+        assert b"" == idle[0].recv(1), "none was pushed out"
+        holding.held = held
+        over.set()
+        assert 200 == answer_of(waiting).status
+
+
 def test_stop_does_not_wait_for_who_waits(endpoint, holding):
     """A clear while a tool awaits a renewal that hangs."""
     holding.held, over = None, threading.Event()
