@@ -237,6 +237,7 @@ def test_what_would_do_something_to_a_terminal_is_marked_in_errors_and_taken_in_
         {"policy": {"Statement": JWT}},
         {"source": "entra", "client_secret": "hunter2hunter2"},
         {"client_secret": ["hunter2hunter2"]},
+        {"source": "oidc", "issuer": "https://ada:hunter2hunter2@idp.example.org"},
     ],
 )
 def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):

@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.redaction import Secret, quiet_wire
+from jupyter_federation.redaction import Secret, quiet_wire, without_tokens
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -255,7 +255,7 @@ def _is_loopback(url: str) -> bool:
 
 def _broken_configuration(error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"botocore cannot work with its configuration: {error}",
+        f"botocore cannot work with its configuration: {without_tokens(str(error))}",
         fix="Check `region`, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy settings and ~/.aws/config.",
         finding="aws-files-broken",
     )

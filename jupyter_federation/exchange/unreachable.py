@@ -126,7 +126,7 @@ def unreachable(
         )
     *_, innermost = _reasons(error)
     words = {
-        "endpoint": error.kwargs.get("endpoint_url", "AWS"),
+        "endpoint": quoted(error.kwargs.get("endpoint_url", "AWS"), secrets),
         "proxy": error.kwargs.get("proxy_url"),
         "operation": operation,
         "reason": quoted(f"{type(innermost).__name__}: {innermost}", secrets),
