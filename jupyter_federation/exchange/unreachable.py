@@ -125,7 +125,7 @@ def unreachable(
             **about,
         )
     *_, innermost = _reasons(error)
-    words = {
+    words: dict[str, Any] = {
         "endpoint": quoted(error.kwargs.get("endpoint_url", "AWS"), secrets),
         "proxy": error.kwargs.get("proxy_url"),
         "operation": operation,
