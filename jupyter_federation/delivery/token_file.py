@@ -16,7 +16,7 @@ from pathlib import Path
 
 from jupyter_federation.redaction import Secret
 
-_PREFIX = "jupyter-federation-"
+_PREFIX = "jupyter-federation-endpoint-"  # the demo has directories of another name
 _SETTLED = 10.0  # seconds after which a directory that nobody holds is nobody's, and not about to be held
 
 

@@ -105,18 +105,18 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
         assert -signal.SIGTERM == killed.wait(30)
         [left] = temporary.iterdir()
         alive.start()
-        foreign, fresh = temporary / "jupyter-federation-foreign", temporary / "jupyter-federation-fresh"
-        fresh.mkdir(mode=0o700)
-        foreign.mkdir(mode=0o700)
-        foreign.chmod(0o755)
-        [living] = set(temporary.iterdir()) - {left, foreign, fresh}
-        for each in (left, living, foreign):
+        others = [temporary / f"jupyter-federation-{name}" for name in ("demo-x", "endpoint-open", "endpoint-fresh")]
+        for each in others:
+            each.mkdir(mode=0o700)
+        others[1].chmod(0o755)
+        [living] = set(temporary.iterdir()) - {left, *others}
+        for each in (left, living, *others[:2]):
             os.utime(each, (time.time() - 60, time.time() - 60))
         assert (left / "token").exists()
         endpoint.start()
         assert not left.exists()
         assert (living / "token").exists()
-        for each in (foreign, fresh):
+        for each in others:
             each.rmdir()
     finally:
         alive.stop()
