@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.errors import ConfigurationError, visible
 from jupyter_federation.redaction import holds_a_token
 
 _Settings = TypeVar("_Settings", bound=Any)  # a dataclass of options, with `origins`
@@ -126,7 +126,8 @@ def _integer(option: Option, value: object) -> int:
 
 
 def _matches(option: Option, value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(option.pattern, value) is not None
+    """Whether it is such a text; one that would do something to a terminal is none."""
+    return isinstance(value, str) and visible(value) == value and re.fullmatch(option.pattern, value) is not None
 
 
 def with_settings(before: _Settings, settings: Mapping[str, Any], origin: str) -> _Settings:

