@@ -158,11 +158,11 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     own = directories["user"] / "jupyter_federation_config.json"
     with pytest.raises(ConfigurationError) as none_yet:
         load().profile("gone")
-    assert none_yet.value.fix == f"There is none yet. One would stand in {own}."
+    assert none_yet.value.fix == f"No federation profile is set up yet; one would stand in {own}."
     file = write("system", profiles={"research": FILE})
     with pytest.raises(ConfigurationError) as others:
         load().profile("gone")
-    assert others.value.fix == f"There are: research. Read were {file}."
+    assert others.value.fix == f"There are: research (in {file})."
 
 
 @pytest.mark.parametrize(
@@ -339,7 +339,7 @@ def test_an_unknown_profile_names_the_nearest_those_there_are_and_where(write, l
         ConfigurationError, match=r"no federation profile 'reserch'\. Did you mean `research`"
     ) as caught:
         load().profile("reserch")
-    assert "There are: research, prod." in caught.value.fix
+    assert "There are: research, prod (in " in caught.value.fix
     assert all(str(each) in caught.value.diagnostics() for each in directories.values())
     assert str(directories["system"]) not in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"Did you mean `status`\?"):
@@ -356,7 +356,9 @@ def test_the_word_of_another_tool_leads_to_ours(load, word, said):
 def test_a_default_profile_that_is_not_there_is_named_with_its_file(write, load):
     """The person may never have seen that file."""
     file = write("system", default_profile="gone")
-    with pytest.raises(ConfigurationError, match=rf"'gone', which {file} makes the default\. There is none yet"):
+    with pytest.raises(
+        ConfigurationError, match=rf"'gone', which {file} makes the default\. No federation profile is set up"
+    ):
         load().profile()
 
 
