@@ -170,6 +170,10 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     [
         ({"identity_pol_id": POOL}, "there is no setting `identity_pol_id`. Did you mean `identity_pool_id`?"),
         ({"identity-pool-id": POOL}, "Did you mean `identity_pool_id`?"),
+        (
+            {"token_file": "/t"},
+            'there is no setting `token_file`. %federate takes `--token-file`; here it is `source` "file"',
+        ),
         ({"frobnicate": 1}, "there is no setting `frobnicate`. Known: source, path,"),
         ({"source": "entro"}, "`source` should be one of entra, oidc"),
         ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
@@ -396,7 +400,10 @@ def test_without_a_default_the_profiles_are_named(write, load):
         ({"source": "env", "role_arn": ROLE}, "The command says `source`, which needs `variable` too"),
         ({"source": "entra", "client_id": "a", "role_arn": ROLE}, "needs `tenant`"),
         ({"source": "oidc", "client_id": "a", "role_arn": ROLE}, "needs `issuer`"),
-        ({"source": "google", "role_arn": ROLE}, "needs `client_id`"),
+        (
+            {"source": "google", "role_arn": ROLE},
+            "needs `client_id` too. Add it. What `client_id` is: The application's id",
+        ),
         ({**FILE, "duration_seconds": 900}, "goes with `role_arn` only"),
         ({**FILE, "role_session_name": "ada"}, "goes with `role_arn` or `assume_role_arn` only"),
         ({"source": "prompt", "role_arn": ROLE, "custom_role_arn": ROLE}, "goes with `identity_pool_id` only"),
