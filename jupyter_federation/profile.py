@@ -245,7 +245,7 @@ def _check_company(profile: Profile, key: str, known: Option) -> None:
     """Whether ``key`` is there if the source requires it, and only in the company that it belongs to."""
     if getattr(profile, key) is None:
         if known.required and profile.source in known.sources:
-            raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it: {known.expects}.")
+            raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it. What `{key}` is: {known.help}")
         return
     if known.sources and profile.source not in known.sources:
         raise _wrong(

@@ -10,6 +10,7 @@ from jupyter_federation.errors import visible
 from jupyter_federation.profile import Profile
 
 _CELL = 'style="text-align: left; white-space: nowrap"'  # JupyterLab's own: to the right, and "eu-" over "west-1"
+_FILE = 'style="text-align: left; overflow-wrap: anywhere"'  # a path has no spaces, and would push the table aside
 _HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
 
 
@@ -53,7 +54,10 @@ class ProfileTable:
             return f"<p>{html.escape(self._empty)}</p>"
         head = "".join(f"<th {_CELL}>{each}</th>" for each in _HEADINGS)
         body = "".join(
-            "<tr>" + "".join(f"<td {_CELL}>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
+            "<tr>"
+            + "".join(f"<td {_CELL}>{html.escape(each)}</td>" for each in cells)
+            + f"<td {_FILE}>{html.escape(file)}</td></tr>"
+            for *cells, file in self._rows
         )
         broken = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._broken)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{broken}"

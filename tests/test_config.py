@@ -158,11 +158,11 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     own = directories["user"] / "jupyter_federation_config.json"
     with pytest.raises(ConfigurationError) as none_yet:
         load().profile("gone")
-    assert none_yet.value.fix == f"There is none yet. One would stand in {own}."
+    assert none_yet.value.fix == f"No federation profile is set up yet; one would stand in {own}."
     file = write("system", profiles={"research": FILE})
     with pytest.raises(ConfigurationError) as others:
         load().profile("gone")
-    assert others.value.fix == f"There are: research. Read were {file}."
+    assert others.value.fix == f"There are: research (in {file})."
 
 
 @pytest.mark.parametrize(
@@ -170,6 +170,10 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     [
         ({"identity_pol_id": POOL}, "there is no setting `identity_pol_id`. Did you mean `identity_pool_id`?"),
         ({"identity-pool-id": POOL}, "Did you mean `identity_pool_id`?"),
+        (
+            {"token_file": "/t"},
+            'there is no setting `token_file`. %federate takes `--token-file`; here it is `source` "file"',
+        ),
         ({"frobnicate": 1}, "there is no setting `frobnicate`. Known: source, path,"),
         ({"source": "entro"}, "`source` should be one of entra, oidc"),
         ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
@@ -368,7 +372,7 @@ def test_an_unknown_profile_names_the_nearest_those_there_are_and_where(write, l
         ConfigurationError, match=r"no federation profile 'reserch'\. Did you mean `research`"
     ) as caught:
         load().profile("reserch")
-    assert "There are: research, prod." in caught.value.fix
+    assert "There are: research, prod (in " in caught.value.fix
     assert all(str(each) in caught.value.diagnostics() for each in directories.values())
     assert str(directories["system"]) not in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"Did you mean `status`\?"):
@@ -385,7 +389,9 @@ def test_the_word_of_another_tool_leads_to_ours(load, word, said):
 def test_a_default_profile_that_is_not_there_is_named_with_its_file(write, load):
     """The person may never have seen that file."""
     file = write("system", default_profile="gone")
-    with pytest.raises(ConfigurationError, match=rf"'gone', which {file} makes the default\. There is none yet"):
+    with pytest.raises(
+        ConfigurationError, match=rf"'gone', which {file} makes the default\. No federation profile is set up"
+    ):
         load().profile()
 
 
@@ -423,7 +429,10 @@ def test_without_a_default_the_profiles_are_named(write, load):
         ({"source": "env", "role_arn": ROLE}, "The command says `source`, which needs `variable` too"),
         ({"source": "entra", "client_id": "a", "role_arn": ROLE}, "needs `tenant`"),
         ({"source": "oidc", "client_id": "a", "role_arn": ROLE}, "needs `issuer`"),
-        ({"source": "google", "role_arn": ROLE}, "needs `client_id`"),
+        (
+            {"source": "google", "role_arn": ROLE},
+            "needs `client_id` too. Add it. What `client_id` is: The application's id",
+        ),
         ({**FILE, "duration_seconds": 900}, "goes with `role_arn` only"),
         ({**FILE, "role_session_name": "ada"}, "goes with `role_arn` or `assume_role_arn` only"),
         ({"source": "prompt", "role_arn": ROLE, "custom_role_arn": ROLE}, "goes with `identity_pool_id` only"),
