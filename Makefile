@@ -112,7 +112,7 @@ test: lint typescript chromium certified .venv-floors/.installed  ## everything:
 	@echo 'Installing the oldest supported versions into .venv-floors; about a minute ...'
 	$(PYTHON) -m venv .venv-floors
 	SKIP_JUPYTER_BUILDER=1 .venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
-		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis trustme
+		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis rfc3987 trustme
 	@touch $@
 
 .PHONY: floors
