@@ -90,7 +90,7 @@ commands:
 
 .PHONY: tools
 tools: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## each tool that speaks AWS, beside a sign-in
-	$(BIN)/python -m pytest tests/tools -m 'not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/tools -m 'not soak'
 
 .PHONY: tools-table
 tools-table: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## the same, and docs/tools.md gets what was measured
@@ -121,7 +121,7 @@ test: lint typescript chromium certified .venv-floors/.installed  ## everything:
 
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
-	.venv-floors/bin/python -m pytest -q -n auto -m 'not slow and not soak' \
+	.venv-floors/bin/python -m pytest -q -n 4 -m 'not slow and not soak' \
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak
