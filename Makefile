@@ -90,7 +90,7 @@ commands:
 
 .PHONY: tools
 tools: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## each tool that speaks AWS, beside a sign-in
-	$(BIN)/python -m pytest tests/tools -m 'not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/tools -m 'not soak'
 
 .PHONY: tools-table
 tools-table: setup commands .venv-tools/.installed tests/tools/node_modules/.installed  ## the same, and docs/tools.md gets what was measured
@@ -100,24 +100,31 @@ tools-table: setup commands .venv-tools/.installed tests/tools/node_modules/.ins
 browser: setup chromium certified .venv-floors/.installed  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
+# These tests wait more than they work, so two cores have time for four at once.  In the order of their names the files
+# that take longest come in the middle; xdist's own order, by number of tests, has them last.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 .PHONY: test
 test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the notebooks, the tools, the floors
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'not soak and not browser' --ignore tests/tools
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
+	$(BIN)/python -m pytest -n 4 $(BY_FILE) -m 'not soak and not browser' --ignore tests/tools
+	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'browser and not soak'
 	$(BIN)/jupyter federation demo --execute
 	$(MAKE) tools
 	$(MAKE) floors
 
+# The oldest Python too, where it is there and runs: pyenv's shim of that name does if it is told which one is meant.
+OLDEST := PYENV_VERSION=3.10 python3.10
 .venv-floors/.installed: pyproject.toml tests/floors.txt
 	@echo 'Installing the oldest supported versions into .venv-floors; about a minute ...'
-	$(PYTHON) -m venv .venv-floors
+	@if $(OLDEST) -c 'import ensurepip, sqlite3, ssl' 2>/dev/null; then $(OLDEST) -m venv --clear .venv-floors; \
+		else echo 'There is no Python 3.10 that works: they are tested on $(PYTHON).'; $(PYTHON) -m venv --clear .venv-floors; fi
 	SKIP_JUPYTER_BUILDER=1 .venv-floors/bin/python -m pip install --quiet --disable-pip-version-check --constraint tests/floors.txt \
-		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis trustme
+		--editable '.[demo]' pytest pytest-timeout pytest-xdist hypothesis rfc3987 trustme
 	@touch $@
 
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
-	.venv-floors/bin/python -m pytest -q -n auto -m 'not slow and not soak' \
+	.venv-floors/bin/python -m pytest -q -n 4 -m 'not slow and not soak' \
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from jupyter_federation.doctor.live import LiveReport
     from jupyter_federation.doctor.report import Report
 
+_IN_A_NOTEBOOK = ("status", "whoami", "refresh", "clear", "panel", "export")  # the words after %federate alone
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; the exit status is 0, 1 for what is wrong and said in a sentence, or argparse's 2.
@@ -21,7 +23,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     executes the one that is there before this.
     """
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    typed = sys.argv[1:] if argv is None else argv
+    if typed and typed[0] in _IN_A_NOTEBOOK:
+        parser.error(f"{typed[0]} is for a notebook, where the sign-in is: %federate {typed[0]}")
+    arguments = parser.parse_args(typed)
     if arguments.command == "doctor" and arguments.live and (arguments.no_exchange or arguments.trust_policy):
         parser.error("doctor: --live goes the whole way, and takes neither --no-exchange nor --trust-policy")
     if arguments.command is None:
@@ -39,13 +44,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jupyter federation", description="AWS in Jupyter with the login you have.")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
-    demo = commands.add_parser(
-        "demo", help="try it out with an embedded identity provider and an embedded AWS; nothing leaves this machine"
-    )
+
+    def add(name: str, said: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=said, description=f"{said[0].upper()}{said[1:]}.")
+
+    demo = add("demo", "try it out with an embedded identity provider and an embedded AWS; nothing leaves this machine")
     demo.add_argument("--execute", action="store_true", help="run the quickstart notebook here and print what happens")
     demo.add_argument("--no-browser", action="store_true", help="print JupyterLab's address only")
-    commands.add_parser("profiles", help="list the federation profiles and the files they come from")
-    doctor = commands.add_parser("doctor", help="find out why it does not work; nobody is asked or signed in")
+    add("profiles", "list the federation profiles and the files they come from")
+    doctor = add("doctor", "find out why it does not work; nobody is asked or signed in, but by --live")
     doctor.add_argument(
         "profile",
         nargs="?",
@@ -56,7 +63,9 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--trust-policy", metavar="FILE", help="a role's trust policy to check, as IAM prints it")
     doctor.add_argument("--json", action="store_true", help="print a JSON object")
     doctor.add_argument(
-        "--live", action="store_true", help="sign in, exchange, whoami, list, refresh, clear: a report to be pasted"
+        "--live",
+        action="store_true",
+        help="sign in, exchange, whoami, list buckets, refresh, clear, and report it as a table to be pasted",
     )
     return parser
 

@@ -135,12 +135,7 @@ def _cognito(profile: Profile) -> CognitoSettings:
         provider=profile.provider,
         identity_id=profile.identity_id,
         custom_role_arn=profile.custom_role_arn,
-        flow="classic" if profile.flow == "classic" else "enhanced",
-        role_arn=profile.role_arn,
-        role_session_name=profile.role_session_name if profile.flow == "classic" else None,
-        duration_seconds=profile.duration_seconds,
-        policy=profile.policy,
-        policy_arns=profile.policy_arns or (),
+        role=_sts(profile) if profile.flow == "classic" else None,
     )
 
 

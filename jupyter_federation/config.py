@@ -169,13 +169,14 @@ class Configuration:
             return self.profiles[name]
         if name in self.broken:
             raise self.broken[name].restated()
-        there = f"There are: {', '.join(self._names)}." if self._names else "There is none yet."
-        place = ", ".join(map(str, self.files))
-        place = f"Read were {place}." if self._names else f"One would stand in {self.own_file}."
+        if self._names:
+            there = f"There are: {', '.join(self._names)} (in {', '.join(map(str, self.files))})."
+        else:
+            there = f"No federation profile is set up yet; one would stand in {self.own_file}."
         nearest = _MEANT.get(name.lower()) or did_you_mean(name, (*self._names, *SUBCOMMANDS))
         raise ConfigurationError(
             f"There is no federation profile {without_tokens(name)!r}{why}.",
-            fix=" ".join(filter(None, (nearest, there, place))),
+            fix=" ".join(filter(None, (nearest, there))),
             looked_in=", ".join(map(str, self.directories)),
         )
 

@@ -21,10 +21,18 @@ next.  Neither may hold a secret: no token, no key, no code.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from typing_extensions import Self
+
+_UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+def visible(text: str) -> str:
+    """``text`` with a mark in place of what moves a terminal's cursor, turns what is read, or goes into no message."""
+    return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
 
 
 class FederationError(Exception):
@@ -42,8 +50,8 @@ class FederationError(Exception):
         self.facts: dict[str, object] = {name: value for name, value in facts.items() if value is not None}
 
     def __str__(self) -> str:
-        """The problem, then what to do next."""
-        return f"{self.problem} {self.fix}"
+        """The problem, then what to do next; a name out of a file is part of it, whatever it is made of."""
+        return visible(f"{self.problem} {self.fix}")
 
     def diagnostics(self) -> str:
         """Everything known about the failure, a line for each fact; no secret."""
@@ -51,7 +59,7 @@ class FederationError(Exception):
         lines += [f"{name.replace('_', ' ')}: {value}" for name, value in self.facts.items()]
         if self.__cause__ is not None:
             lines.append(f"cause: {type(self.__cause__).__name__}")
-        return "\n".join(lines)
+        return "\n".join(map(visible, lines))
 
     def restated(self, *, problem: str | None = None, fix: str | None = None) -> Self:
         """The same error as a new instance, perhaps in other words: one instance must not be raised by many threads."""

@@ -27,7 +27,7 @@ from jupyter_federation.federated_session import FederatedSession
 from jupyter_federation.identity import Identity
 from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
-from jupyter_federation.profile import UNATTENDED, USER_POOL
+from jupyter_federation.profile import UNATTENDED, USER_POOL, signs_in
 from jupyter_federation.session_status import SessionStatus
 from jupyter_federation.sign_in.last_page import last_pages
 from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
@@ -410,6 +410,8 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
+        identities = [each for each in (self._current, *self._beside.values()) if each is not None]
+        goes_on = any(signs_in(each.profile) for each in identities if profile in (None, each.profile.name))
         ends = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
 
         def rest() -> SessionStatus:
@@ -419,7 +421,7 @@ class Federation:
                 return replace(self.status(), happened=nobody)
             happened = "Cleared: clients that held the AWS session refuse from now on."
             pages: tuple[str, ...] = ()
-            remarks: tuple[str, ...] = ("Your sign-in at the provider goes on.",)
+            remarks: tuple[str, ...] = ("Your sign-in at the provider goes on.",) if goes_on else ()
             if sign_out:
                 pages, remarks = last_pages(ended, open_them=prompt is not None and prompt.reaches_somebody)
             remarks = (*self._delivery.what_lives_on(), *remarks)

@@ -183,6 +183,7 @@ class _Keeper:
         self._locks: weakref.WeakValueDictionary[str, asyncio.Lock] = weakref.WeakValueDictionary()
         self._checked: dict[str, float] = {}  # user → time.monotonic()
         self._failed: dict[str, float] = {}  # the same, of a renewal
+        self._unsaved: dict[str, tuple[str, dict[str, Any]]] = {}  # user → the refresh token spent, what it brought
         self._running: set[asyncio.Future[Any]] = set()  # the loop itself holds tasks weakly
 
     async def __call__(self, authenticator: Any, user: Any, auth_state: AuthState | None) -> Any:
@@ -227,7 +228,7 @@ class _Keeper:
         said = None if self.wrapped is None else await login.ask(self.wrapped)
         if said is not None:
             return (renewed or True) if said is True else said
-        if renewed is not None or not login.is_kept:
+        if renewed is not None or not _is_kept(login.auth_state):  # else it is as it was before
             return renewed
         checked = await login.check()
         return await self._renew(login) if checked is None else checked
@@ -245,7 +246,7 @@ class _Keeper:
         return check_due or login.problem != NO_ID_TOKEN  # each renewal spends a refresh token, and brings nothing
 
     async def _renew(self, login: _Login) -> Any:
-        renewed = await login.renew()
+        renewed = await login.renew(self._unsaved)
         if login.problem is None:
             self._failed.pop(login.user.name, None)
         else:
@@ -273,11 +274,6 @@ class _Login:
             await self.save(self.auth_state)
 
     @property
-    def is_kept(self) -> bool:
-        """Whether there is something to keep fresh; else it is as it was before."""
-        return _is_kept(self.auth_state)
-
-    @property
     def problem(self) -> str | None:
         """What was noted."""
         return (self.auth_state.get(NOTE) or {}).get("problem")
@@ -294,19 +290,28 @@ class _Login:
         there = await _unsealed(await self.user.get_auth_state()) or {}
         if any(there.get(name) != self.auth_state.get(name) for name in _TOKENS):
             return False
-        self.auth_state = dict(auth_state)
         await self.user.save_auth_state(saved)
+        self.auth_state = dict(auth_state)
         return True
 
-    async def renew(self) -> Any:
-        """Spend the refresh token; what comes back is saved before anything else is done with it."""
+    async def renew(self, unsaved: dict[str, tuple[str, dict[str, Any]]]) -> Any:
+        """Spend the refresh token; what comes back is saved before anything else is done with it.
+
+        Where it cannot be (a database that is locked), it stands in ``unsaved`` for the next time: the token is spent.
+        """
+        token = self.auth_state["refresh_token"]
+        spent, changes = unsaved.pop(self.user.name, ("", {}))
         try:
-            changes = await _renewal(self.authenticator, self.auth_state)
+            if spent != token:
+                changes = await _renewal(self.authenticator, self.auth_state)
         except _NotRenewedError as error:
             self._log(f"the login was not renewed, {error}")
             is_this_login = await self.note(error.problem)
             return not is_this_login or error.problem != LOGIN_ENDED
-        if not await self.save({**self.auth_state, **changes}):
+        unsaved[self.user.name] = token, changes
+        is_this_login = await self.save({**self.auth_state, **changes})
+        del unsaved[self.user.name]
+        if not is_this_login:
             return True
         try:
             return await self._looked_up()

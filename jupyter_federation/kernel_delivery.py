@@ -94,8 +94,8 @@ class KernelDelivery:
         self._variables, self._users_region, self.remarks, self._delivered = {}, None, (), None
 
     def settle(self) -> None:
-        """After `withdraw`: until the endpoint's port is closed, and what tools keep is let go."""
-        self._endpoint.stop()
+        """After `withdraw`: until the endpoint's port is closed, and what tools keep is let go; no lock is needed."""
+        self._endpoint.settle()
         tool_caches.let_go()
 
     def arrived(self) -> None:

@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 import sys
+import textwrap
 from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -46,14 +47,14 @@ TOKEN, one of; never the token itself: the notebook would keep it
   --token-file PATH               a file that holds it, read again at each renewal
   --token-env NAME                an environment variable
   --token-var NAME                a Python variable: a string, or a callable that gives a fresh one
-  --token-prompt                  asks for it, hidden; a profile that signs in itself keeps its issuer and checks it
+  --token-prompt                  asks for it, hidden; a profile with a sign-in of its own checks it
 TARGET, one of
   --identity-pool-id POOL         a Cognito identity pool
   --role-arn ARN                  a role, by AWS STS
 
 The other options are the same as a profile's keys.
 """
-_OPTION_LINE = "  {:<30}  {}{}\n"
+_HELP_WIDTH = 96  # characters; JupyterLab breaks a line that is longer than its output within a word
 _VALUES = dict.fromkeys(("list", "integers"), " ({}, with spaces between)") | {
     "flag": ""
 }  # of the other kinds: " ({})"
@@ -81,8 +82,13 @@ def unregister(shell: InteractiveShell) -> None:
     panel, calls = (sys.modules.get(f"jupyter_federation.{name}") for name in ("front_end.panel", "calls"))
     if panel is not None:
         panel.of_this_kernel().close()
-    if calls is not None and calls.clear().remarks:  # otherwise nobody was signed in
-        sys.stdout.write("Signed out of AWS, because the extension was unloaded; load it and run %federate again.\n")
+    if calls is not None:
+        before = calls.status()
+        calls.clear()
+        if before.is_federated or before.beside:
+            sys.stdout.write(
+                "Signed out of AWS, because the extension was unloaded; load it and run %federate again.\n"
+            )
 
 
 class FederateMagic:
@@ -375,5 +381,13 @@ def _help(command: str) -> str:
             continue  # it stands above, or must not stand on a line
         typed = f"--{key.replace('_', '-')} {option.metavar(key)}".rstrip()
         group = groups["Signing in" if option.sources or key == "source" else "At AWS"]
-        group.append(_OPTION_LINE.format(typed, option.help, _VALUES.get(option.kind, " ({})").format(option.expects)))
-    return _HELP + "".join(f"\n{title}\n{''.join(lines)}" for title, lines in groups.items())
+        said = option.help + _VALUES.get(option.kind, " ({})").format(option.expects)
+        group += textwrap.wrap(
+            said,
+            _HELP_WIDTH,
+            initial_indent=f"  {typed:<30}  ",
+            subsequent_indent=" " * 34,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    return _HELP + "".join("\n".join(("", title, *lines, "")) for title, lines in groups.items())

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_federation.errors import ConfigurationError, SourceUnavailableError
-from jupyter_federation.redaction import Secret
+from jupyter_federation.redaction import Secret, masked
 
 PROTOCOL = 1
 SERVER_VARIABLE = "JUPYTER_FEDERATION_SERVER"
@@ -250,14 +250,10 @@ def _removed(path: Path) -> bool:
 def _parsed(path: Path) -> dict[str, Any]:
     """A file as an entry, its strings masked; empty where it is none."""
     try:
-        entry = json.loads(_content(path), object_hook=_masked)
+        entry = masked(json.loads(_content(path)))
     except (ValueError, RecursionError):
         return {}
     return entry if isinstance(entry, dict) else {}
-
-
-def _masked(members: dict[str, Any]) -> dict[str, Any]:
-    return {name: Secret(value) if isinstance(value, str) else value for name, value in members.items()}
 
 
 def _expires_at(entry: Mapping[str, Any], *, default: float) -> float:

@@ -14,12 +14,18 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.errors import ConfigurationError, visible
 from jupyter_federation.redaction import holds_a_token
 
 _Settings = TypeVar("_Settings", bound=Any)  # a dataclass of options, with `origins`
 
 _SECRET_KEY = re.compile(r"(?:.*_)?(?:token|password|passphrase|secret|assertion|access_key(?:_id)?)", re.IGNORECASE)
+# What is an option of the magic alone, and two settings everywhere else.
+_TYPED_ALONE = {
+    "token_file": '%federate takes `--token-file`; here it is `source` "file" with `path`.',
+    "token_env": '%federate takes `--token-env`; here it is `source` "env" with `variable`.',
+    "token_var": '%federate takes `--token-var`; here it is `source` "var" with `variable`.',
+}
 _SHORTENED = reprlib.Repr()
 _SHORTENED.maxstring = 120  # an ARN whole: one digit of it may be missing
 
@@ -80,7 +86,7 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
             )
         raise ConfigurationError(
             f"{where}: there is no setting `{key}`.",
-            fix=did_you_mean(key, options) or f"Known: {', '.join(options)}.",
+            fix=_TYPED_ALONE.get(key) or did_you_mean(key, options) or f"Known: {', '.join(options)}.",
         )
     if holds_a_token(str(value)):
         raise ConfigurationError(
@@ -126,7 +132,8 @@ def _integer(option: Option, value: object) -> int:
 
 
 def _matches(option: Option, value: object) -> bool:
-    return isinstance(value, str) and re.fullmatch(option.pattern, value) is not None
+    """Whether it is such a text; one that would do something to a terminal is none."""
+    return isinstance(value, str) and visible(value) == value and re.fullmatch(option.pattern, value) is not None
 
 
 def with_settings(before: _Settings, settings: Mapping[str, Any], origin: str) -> _Settings:

@@ -28,11 +28,11 @@ _URL: dict[str, Any] = {
 }
 _COGNITO_ID: dict[str, Any] = {  # an identity pool's or an identity's, as in Cognito's API reference
     "expects": "a Cognito id (REGION:UUID)",
-    "pattern": r"[\w-]+:[0-9a-f-]+",
+    "pattern": r"(?a:(?=.{1,55}$)[\w-]+:[0-9a-f-]+)",
 }
 _ROLE: dict[str, Any] = {
     "expects": "an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)",
-    "pattern": r"arn:[\w-]+:iam::\d{12}:role/\S+",
+    "pattern": r"(?a:arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+)",
 }
 
 
@@ -136,7 +136,7 @@ class Profile:
     role_session_name: str | None = option(
         "The session's name in CloudTrail.",
         expects="2 to 64 letters, digits or any of _+=,.@-",
-        pattern=r"[\w+=,.@-]{2,64}",
+        pattern=r"(?a:[\w+=,.@-]{2,64})",
         beside=("role_arn", "assume_role_arn"),
     )
     duration_seconds: int | None = option(
@@ -205,6 +205,12 @@ def overlay(profile: Profile, settings: Mapping[str, Any], origin: str) -> Profi
     return with_settings(profile, {**outdated, **settings}, origin)
 
 
+def signs_in(profile: Profile) -> bool:
+    """Whether a person has signed in at a provider for it, as far as is known here: of a file's token nothing is."""
+    by_call = profile.source == "var" and profile.variable is None  # `federate_to_identity_pool`: as with Amplify
+    return by_call or profile.source in (*SIGN_INS, "jupyterhub")
+
+
 def check_complete(profile: Profile) -> None:
     """Raise ConfigurationError where something is missing for a sign-in, or does not go together."""
     guest = profile.provider == "guest"
@@ -239,7 +245,7 @@ def _check_company(profile: Profile, key: str, known: Option) -> None:
     """Whether ``key`` is there if the source requires it, and only in the company that it belongs to."""
     if getattr(profile, key) is None:
         if known.required and profile.source in known.sources:
-            raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it: {known.expects}.")
+            raise _wrong(profile, "source", f"which needs `{key}` too", f"Add it. What `{key}` is: {known.help}")
         return
     if known.sources and profile.source not in known.sources:
         raise _wrong(

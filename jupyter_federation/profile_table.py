@@ -6,9 +6,11 @@ import html
 from pathlib import Path
 
 from jupyter_federation.config import Configuration
+from jupyter_federation.errors import visible
 from jupyter_federation.profile import Profile
 
 _CELL = 'style="text-align: left; white-space: nowrap"'  # JupyterLab's own: to the right, and "eu-" over "west-1"
+_FILE = 'style="text-align: left; overflow-wrap: anywhere"'  # a path has no spaces, and would push the table aside
 _HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
 
 
@@ -28,8 +30,8 @@ class ProfileTable:
             for name, profile in configuration.profiles.items()
         ]
         rows += [(name, "broken", "", "", "see below") for name in configuration.broken]
-        self._rows = [tuple(map(_printable, row)) for row in rows]
-        self._broken = [_printable(str(error)) for error in configuration.broken.values()]
+        self._rows = [tuple(map(visible, row)) for row in rows]
+        self._broken = [str(error) for error in configuration.broken.values()]
         looked_in = ", ".join(_short(str(each)) for each in configuration.directories)
         own = _short(str(configuration.own_file))
         self._empty = (
@@ -52,15 +54,13 @@ class ProfileTable:
             return f"<p>{html.escape(self._empty)}</p>"
         head = "".join(f"<th {_CELL}>{each}</th>" for each in _HEADINGS)
         body = "".join(
-            "<tr>" + "".join(f"<td {_CELL}>{html.escape(each)}</td>" for each in row) + "</tr>" for row in self._rows
+            "<tr>"
+            + "".join(f"<td {_CELL}>{html.escape(each)}</td>" for each in cells)
+            + f"<td {_FILE}>{html.escape(file)}</td></tr>"
+            for *cells, file in self._rows
         )
         broken = "".join(f"<p>{html.escape(sentence)}</p>" for sentence in self._broken)
         return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{broken}"
-
-
-def _printable(text: str) -> str:
-    """``text`` without what moves a terminal's cursor or cannot be encoded."""
-    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
 
 
 def _destination(profile: Profile) -> str:

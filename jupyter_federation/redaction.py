@@ -75,6 +75,15 @@ class Secret(str):
         return SecretBytes(str.encode(self, encoding, errors))
 
 
+def masked(value: Any) -> Any:
+    """JSON of somebody else's, all its strings as secrets: which of them are is not for sure before it is checked."""
+    if isinstance(value, dict):
+        return {name: masked(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [masked(each) for each in value]
+    return Secret(value) if isinstance(value, str) else value
+
+
 # What a person pastes by mistake.  A path, an ARN, a UUID and a policy do not look like any of these.
 _TOKEN = re.compile(
     r"eyJ[\w-]{8,}(?:\.[\w-]*){0,4}(?:[ \t]*\\?\r?\n[\w.-]{20,}(?=[\s\\\"']|$))*"  # a JWT, also wrapped over lines
@@ -85,6 +94,7 @@ _TOKEN = re.compile(
     r"|(?<![\w/+=.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
     r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
     r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
+    r"|(?<=://)[^\s/?#@:]*:[^\s/?#]+(?=@)"  # the user and the password in an address
 )
 
 

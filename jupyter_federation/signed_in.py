@@ -41,7 +41,8 @@ class CallerIdentity:
     subject: str | None = None
 
     def __str__(self) -> str:
-        return f"{self.subject or 'You'}: {self.arn} (account {self.account})"
+        lines = [self.subject, self.arn, f"account {self.account}"]  # one each: an ARN fills a line of its own
+        return "\n".join(line for line in lines if line is not None)
 
     def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's signature
         printer.text(str(self))

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 from jupyter_federation.errors import InvalidTokenError, LoginRequiredError
 from jupyter_federation.offer import Offer
@@ -176,6 +176,19 @@ def _time(claims: Mapping[str, Any], claim: str) -> datetime | None:
         ) from None
 
 
+def token_at(place: str, raw: str) -> IdToken:
+    """`IdToken.parse` of what stands at ``place``, with which its errors begin."""
+    try:
+        return IdToken.parse(raw)
+    except InvalidTokenError as error:
+        raise error.restated(problem=f"{place}: {error.problem}") from None
+
+
+def utc_now() -> datetime:
+    """This machine's clock."""
+    return datetime.now(timezone.utc)
+
+
 class Prompt(Protocol):
     """The way to the person in front of the notebook, where there is one."""
 
@@ -220,8 +233,8 @@ class SignedOut:
 class TokenSource(Protocol):
     """Brings tokens from one provider: silently where it can, by asking a person only in `login`.
 
-    A source that derives from it has what is said here of one that neither renews on a clock of its own nor knows a
-    provider to sign out at.
+    A source that derives from it has what is said here of one that needs nobody and holds nothing, neither renews on a
+    clock of its own nor knows a provider to sign out at.
     """
 
     @property
@@ -253,11 +266,12 @@ class TokenSource(Protocol):
 
     def login(self, prompt: Prompt) -> IdToken:
         """A token, asking the person where that is needed.  Raises LoginFailedError where they did not succeed."""
-        ...
+        del prompt
+        return self.token()
 
     def forget(self) -> None:
         """Drop every token that is held; the next `token` starts anew."""
-        ...
+        return None  # noqa: RET501 - a protocol's method without a body would have to be overridden
 
     def sign_out(self) -> Callable[[], SignedOut] | None:
         """`forget`, at once; None where the sign-in began outside of the notebook.
@@ -266,3 +280,7 @@ class TokenSource(Protocol):
         """
         self.forget()
         return None
+
+    def __reduce_ex__(self, protocol: Any) -> NoReturn:
+        """Refuse: it may hold a token."""
+        raise TypeError("a token source cannot be pickled or copied")

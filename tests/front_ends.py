@@ -114,7 +114,7 @@ class FrontEnd:
         packed = json.dumps(content).encode()  # any JSON, which the client's own packing would refuse
         return self.send("control", "federation_request", packed)
 
-    def ask(self, action=None, *, seconds=10, content=None, **said):
+    def ask(self, action=None, *, seconds=30, content=None, **said):
         """The reply to a request."""
         sent = self.post({"protocol": PROTOCOL, "action": action, **said} if content is None else content)
         within(seconds, lambda: sent in self.replies, self.said)
@@ -127,7 +127,7 @@ class FrontEnd:
         messages = [each["content"] for each in list(self.heard) if each["msg_type"] in kinds]
         return [each["data"] for each in messages if each["comm_id"] == self.channel]
 
-    def until(self, condition, *, seconds=15):
+    def until(self, condition, *, seconds=30):
         """The first state for which ``condition`` holds, waited for."""
         within(seconds, lambda: any(map(condition, self.states)), lambda: json.dumps(self.states[-3:], indent=1))
         return next(each for each in self.states if condition(each))

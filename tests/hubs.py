@@ -200,7 +200,7 @@ c.JupyterHub.load_roles.append({{
                 stdout=log,
                 stderr=log,
             )
-        within(60, self._answers, self.said)
+        within(120, self._answers, self.said)
 
     def stop(self):
         """As a deployment does it; the users' servers live on."""
@@ -244,7 +244,7 @@ c.JupyterHub.load_roles.append({{
         self.home(user)
         started = self.api("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server")
         assert started.status_code in (201, 202), started.text + self.said()
-        within(60, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
+        within(120, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
         return self.server(user, name)
 
     def home(self, user):
@@ -258,7 +258,7 @@ c.JupyterHub.load_roles.append({{
 
     def stop_server(self, user):
         if self.api("DELETE", f"users/{user}/server").status_code == 202:
-            within(30, lambda: "" not in self.api("GET", f"users/{user}").json()["servers"], self.said)
+            within(60, lambda: "" not in self.api("GET", f"users/{user}").json()["servers"], self.said)
 
     def token_of(self, user, *scopes):
         """An API token of ``user`` with what a server's has, and ``scopes``."""

@@ -49,10 +49,10 @@ class JupyterServer:
     def wait(self):
         """Until it listens and has announced its callback."""
         info = self.runtime / f"jpserver-{self.process.pid}.json"
-        within(30, lambda: info.exists() and info.read_text().endswith("}"), self.said)
+        within(120, lambda: info.exists() and info.read_text().endswith("}"), self.said)
         self.url = json.loads(info.read_text())["url"]
-        within(10, lambda: self.entries() - self.before, self.said)
-        within(10, self.listens, self.said)  # jupyter_server writes its file a moment earlier
+        within(60, lambda: self.entries() - self.before, self.said)
+        within(60, self.listens, self.said)  # jupyter_server writes its file a moment earlier
 
     def listens(self):
         """Whether it takes connections."""

@@ -281,6 +281,13 @@ def test_get_current_user_of_a_user_pool(pool, provider, monkeypatch):
     assert user.user_id
 
 
+@pytest.mark.usefixtures("aws_environment")
+def test_clear_says_nothing_of_a_provider_where_nobody_signed_in_at_one(provider, pool, token_file):
+    """A token in a file came from elsewhere, and nothing is known of a sign-in behind it."""
+    jf.federate(source="file", path=str(token_file), identity_pool_id=pool.id)
+    assert "provider" not in str(jf.clear())
+
+
 def test_clear_is_local_and_says_that_the_providers_session_goes_on(aws, pool, provider):
     """No AWS call, a sentence, and old clients refuse."""
     federated(provider, pool)

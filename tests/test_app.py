@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from jupyter_federation import app
+from jupyter_federation.config import SUBCOMMANDS
 from jupyter_federation.demo import quickstart
 from jupyter_federation.errors import ConfigurationError
 
@@ -39,6 +40,15 @@ def test_without_a_command_the_help_is_shown(capsys):
     assert app.main([]) == 0
     shown = capsys.readouterr().out
     assert all(each in shown for each in ("demo", "profiles", "doctor"))
+
+
+@pytest.mark.parametrize("word", sorted({*SUBCOMMANDS} - {"profiles", "doctor"}))
+def test_a_word_of_the_magic_leads_to_the_notebook(word, capsys):
+    """The sign-in is there, and not in a terminal."""
+    with pytest.raises(SystemExit) as caught:
+        app.main([word])
+    assert caught.value.code == 2
+    assert f"{word} is for a notebook, where the sign-in is: %federate {word}\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("arguments", [["demmo"], ["demo", "--exec-ute"]])

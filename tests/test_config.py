@@ -158,11 +158,11 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     own = directories["user"] / "jupyter_federation_config.json"
     with pytest.raises(ConfigurationError) as none_yet:
         load().profile("gone")
-    assert none_yet.value.fix == f"There is none yet. One would stand in {own}."
+    assert none_yet.value.fix == f"No federation profile is set up yet; one would stand in {own}."
     file = write("system", profiles={"research": FILE})
     with pytest.raises(ConfigurationError) as others:
         load().profile("gone")
-    assert others.value.fix == f"There are: research. Read were {file}."
+    assert others.value.fix == f"There are: research (in {file})."
 
 
 @pytest.mark.parametrize(
@@ -170,13 +170,24 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     [
         ({"identity_pol_id": POOL}, "there is no setting `identity_pol_id`. Did you mean `identity_pool_id`?"),
         ({"identity-pool-id": POOL}, "Did you mean `identity_pool_id`?"),
+        (
+            {"token_file": "/t"},
+            'there is no setting `token_file`. %federate takes `--token-file`; here it is `source` "file"',
+        ),
         ({"frobnicate": 1}, "there is no setting `frobnicate`. Known: source, path,"),
         ({"source": "entro"}, "`source` should be one of entra, oidc"),
         ({"source": "entro"}, "not 'entro'. Did you mean `entra`?"),
         ({"identity_pool_id": "us-east-1/abc"}, "should be a Cognito id (REGION:UUID), not 'us-east-1/abc'"),
+        ({"identity_pool_id": f"{POOL}0123456789"}, "should be a Cognito id (REGION:UUID)"),
+        ({"identity_id": f"{POOL}\n"}, "should be a Cognito id (REGION:UUID)"),
         ({"region": "eu_west_1"}, "`region` should be an AWS region (eu-west-1), not 'eu_west_1'"),
         ({"role_arn": "arn:aws:iam::12:role/x"}, "should be an IAM role's ARN (arn:aws:iam::123456789012:role/NAME)"),
         ({"role_arn": ROLE.replace("1234", "124")}, f"not '{ROLE.replace('1234', '124')}'"),
+        ({"custom_role_arn": "Analyst"}, "should be an IAM role's ARN"),
+        ({"assume_role_arn": f"{ROLE}&Policy=x"}, "should be an IAM role's ARN"),
+        ({"role_session_name": "x"}, "should be 2 to 64 letters, digits or any of _+=,.@-, not 'x'"),
+        ({"role_session_name": "Ada Lovelace"}, "not 'Ada Lovelace'"),
+        ({"flow": "simple"}, "should be one of enhanced, classic, not 'simple'"),
         ({"tenant": "Common"}, "`tenant` should be one tenant's id or domain, not 'Common'. What `tenant` is: Entra's"),
         ({"duration_seconds": 60}, "should be seconds from 900 to 43200, not 60"),
         ({"duration_seconds": True}, "not True"),
@@ -204,6 +215,27 @@ def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, 
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("unfit", ["\x1b[2J", "\x9b2J", "\r", "\u202e", "\ud800"])
+@pytest.mark.parametrize("place", ["outermost key", "key", "issuer", "client_id", "ca_bundle"])
+def test_what_would_do_something_to_a_terminal_is_marked_in_errors_and_taken_in_no_setting(
+    directories, load, unfit, place
+):
+    """It cannot hide what is there, and half of a pair of surrogates does not swallow the whole error."""
+    profile = {"source": "oidc", "issuer": "https://a", "client_id": "a", "role_arn": ROLE, "ca_bundle": "/a"}
+    if place in profile:
+        profile[place] += unfit
+    elif place == "key":
+        profile[unfit] = "a"
+    outermost = unfit if place == "outermost key" else "profiles"
+    file = directories["user"] / "jupyter_federation_config.json"
+    file.write_text(json.dumps({"Federation": {outermost: {"research": profile}}}))
+    with pytest.raises(ConfigurationError) as caught:
+        load().profile("research")
+    for said in (str(caught.value), *caught.value.diagnostics().split("\n"), *caught.value._render_traceback_()):
+        assert unfit not in said
+        assert said.encode()
+
+
 @pytest.mark.parametrize(
     "keys",
     [
@@ -216,6 +248,7 @@ def test_a_wrong_key_or_value_is_named_with_file_and_profile(write, load, keys, 
         {"policy": {"Statement": JWT}},
         {"source": "entra", "client_secret": "hunter2hunter2"},
         {"client_secret": ["hunter2hunter2"]},
+        {"source": "oidc", "issuer": "https://ada:hunter2hunter2@idp.example.org"},
     ],
 )
 def test_a_secret_in_a_profile_is_refused_and_not_repeated(write, load, keys):
@@ -339,7 +372,7 @@ def test_an_unknown_profile_names_the_nearest_those_there_are_and_where(write, l
         ConfigurationError, match=r"no federation profile 'reserch'\. Did you mean `research`"
     ) as caught:
         load().profile("reserch")
-    assert "There are: research, prod." in caught.value.fix
+    assert "There are: research, prod (in " in caught.value.fix
     assert all(str(each) in caught.value.diagnostics() for each in directories.values())
     assert str(directories["system"]) not in str(caught.value)
     with pytest.raises(ConfigurationError, match=r"Did you mean `status`\?"):
@@ -356,7 +389,9 @@ def test_the_word_of_another_tool_leads_to_ours(load, word, said):
 def test_a_default_profile_that_is_not_there_is_named_with_its_file(write, load):
     """The person may never have seen that file."""
     file = write("system", default_profile="gone")
-    with pytest.raises(ConfigurationError, match=rf"'gone', which {file} makes the default\. There is none yet"):
+    with pytest.raises(
+        ConfigurationError, match=rf"'gone', which {file} makes the default\. No federation profile is set up"
+    ):
         load().profile()
 
 
@@ -394,7 +429,10 @@ def test_without_a_default_the_profiles_are_named(write, load):
         ({"source": "env", "role_arn": ROLE}, "The command says `source`, which needs `variable` too"),
         ({"source": "entra", "client_id": "a", "role_arn": ROLE}, "needs `tenant`"),
         ({"source": "oidc", "client_id": "a", "role_arn": ROLE}, "needs `issuer`"),
-        ({"source": "google", "role_arn": ROLE}, "needs `client_id`"),
+        (
+            {"source": "google", "role_arn": ROLE},
+            "needs `client_id` too. Add it. What `client_id` is: The application's id",
+        ),
         ({**FILE, "duration_seconds": 900}, "goes with `role_arn` only"),
         ({**FILE, "role_session_name": "ada"}, "goes with `role_arn` or `assume_role_arn` only"),
         ({"source": "prompt", "role_arn": ROLE, "custom_role_arn": ROLE}, "goes with `identity_pool_id` only"),

@@ -51,10 +51,9 @@ def shell(bare_shell):
 
 
 class Result(str):
-    """What a call gives; ``remarks`` as a SessionStatus has them."""
+    """What a call gives, with some of a SessionStatus's attributes."""
 
-    __slots__ = ("remarks",)
-    remarks: tuple[str, ...]
+    __slots__ = ("beside", "is_federated")
 
 
 @pytest.fixture
@@ -65,7 +64,7 @@ def federation(monkeypatch):
 
     def recorder(name):
         result = Result(f"result of {name}")
-        result.remarks = ()
+        result.is_federated, result.beside = False, ()
         return lambda *args, **keywords: stand_in.calls.append((name, args, keywords)) or result
 
     for name in ("federate", "status", "whoami", "refresh", "clear", "panel", "export"):
@@ -210,7 +209,8 @@ def test_help_shows_every_option(shell, capsys):
     )
     assert "--client-secret " not in shown
     assert "(true or false)" not in shown
-    assert "(a list of scopes, with spaces between)" in shown
+    assert "(a list of scopes, with spaces between)" in " ".join(shown.split())
+    assert max(map(len, shown.splitlines())) <= 100  # an output of JupyterLab breaks longer lines within words
 
 
 def test_help_as_a_word_leads_to_the_option(shell, capsys, tmp_path, monkeypatch):
@@ -423,7 +423,7 @@ def test_unloading_leaves_the_shell_as_it_was_and_signs_out(bare_shell, federati
     assert before != state()
     bare_shell.run_line_magic("unload_ext", "jupyter_federation")
     assert before == state()
-    assert [("clear", (), {})] == federation.calls
+    assert [("status", (), {}), ("clear", (), {})] == federation.calls
 
 
 @pytest.mark.usefixtures("aws_environment")

@@ -27,7 +27,7 @@ from typing import Literal, Protocol
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.delivery.container_protocol import PATH, TOKEN, TOKEN_FILE, URI, handed_out, refusal, refused
-from jupyter_federation.delivery.token_file import TokenFile, new_directory
+from jupyter_federation.delivery.token_file import TokenFile, new_directory, sweep
 from jupyter_federation.errors import DeliveryError, FederationError
 from jupyter_federation.redaction import Secret
 
@@ -90,7 +90,7 @@ class LoopbackEndpoint:
         return self._serving.variables
 
     def refuse(self) -> None:
-        """Hand out nothing any more, at once; `stop` follows."""
+        """Hand out nothing any more, at once; `settle` follows."""
         if self._serving is not None:
             self._serving.end()
             self._ended, self._serving = self._serving, None
@@ -98,6 +98,10 @@ class LoopbackEndpoint:
     def stop(self) -> None:
         """Listen no longer; what was left on disk is gone.  Stopping again does nothing."""
         self.refuse()
+        self.settle()
+
+    def settle(self) -> None:
+        """After `refuse`: until its port is closed.  What has been started since goes on."""
         ended, self._ended = self._ended, None
         if ended is not None:
             ended.wait()
@@ -142,7 +146,9 @@ class _Serving:
                 self.selector.register(each, selectors.EVENT_READ, react)
             self.authority = "{}:{}".format(*self._listener.getsockname())
             self.token = Secret(secrets.token_urlsafe(32))
+            sweep()
             self._file = TokenFile(self.token, new_directory(directory))
+            self._opened.callback(self._file.let_go)
             self._file.keep()
             thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
             thread.start()
@@ -212,7 +218,7 @@ class _Serving:
         self.connections[connection] = None
         self.selector.register(accepted, selectors.EVENT_READ, connection.read)
         if len(self.connections) > _most_connections():
-            next(iter(self.connections)).close()
+            min(self.connections, key=lambda each: each.waits).close()  # of several that compare equal, the first
 
     def look_for(self, connection: _Connection) -> None:
         """Answer ``connection`` when it is known whether there are credentials for it."""
@@ -257,6 +263,11 @@ class _Connection:
         self._received = b""
         self._stage: Literal["asks", "waits", "answered"] = "asks"
 
+    @property
+    def waits(self) -> bool:
+        """Whether it has brought the token, and waits for credentials."""
+        return self._stage == "waits"
+
     def read(self) -> None:
         """Take what has arrived."""
         try:
@@ -273,7 +284,7 @@ class _Connection:
 
     def take_no_longer(self) -> None:
         """Its time has passed."""
-        if self._stage == "waits":
+        if self.waits:
             self.hand_out(otherwise="The AWS credentials are on their way: ask again.")
         elif self._stage == "asks" and self._received:
             self._say(refused(408, "The rest of the request did not come."))
@@ -312,7 +323,7 @@ class _Connection:
             return
         self._stage, self.until = "waits", time.monotonic() + _AWAITED
         self.hand_out()
-        if self._stage == "waits":
+        if self.waits:
             self._serving.look_for(self)
 
     def _say(self, answer: bytes) -> None:
@@ -325,7 +336,10 @@ class _Connection:
 
 @functools.cache
 def _most_connections() -> int:
-    """At a time; one more ends the oldest.  What others hold open here must not be all that this process may open."""
+    """At a time; one more ends the oldest without the token.
+
+    What others hold open here must not be all that this process may open.
+    """
     try:
         from resource import RLIMIT_NOFILE, getrlimit
     except ImportError:  # Windows

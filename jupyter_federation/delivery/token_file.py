@@ -1,4 +1,8 @@
-"""The file with the endpoint's token: in a directory that only this user can enter, and gone with the endpoint."""
+"""The file with the endpoint's token: in a directory that only this user can enter, and gone with the endpoint.
+
+Where its process is killed it stays, and opens nothing, until the next sign-in takes it away.  By a lock the directory
+tells whether anybody is still behind it, in whatever container that runs.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,13 @@ import os
 import stat
 import tempfile
 import threading
+import time
 from pathlib import Path
 
 from jupyter_federation.redaction import Secret
+
+_PREFIX = "jupyter-federation-endpoint-"  # the demo has directories of another name
+_SETTLED = 10.0  # seconds after which a directory that nobody holds is nobody's, and not about to be held
 
 
 class TokenFile:
@@ -19,6 +27,7 @@ class TokenFile:
         self._token = token
         self._directory = directory
         self._is_kept = True
+        self._held: int | None = None  # a descriptor of the directory
         self._lock = threading.Lock()  # of the files: a renewal keeps them while somebody clears
 
     @property
@@ -38,6 +47,9 @@ class TokenFile:
                 self._directory.mkdir(mode=0o700)
             if not _is_own(self._directory):
                 raise PermissionError(f"{self._directory} has become somebody else's")
+            if self._held is None or not _is_at(self._directory, self._held):
+                self.let_go()
+                self._held = _hold(self._directory)
             try:
                 os.utime(self.path)
             except FileNotFoundError:
@@ -49,9 +61,24 @@ class TokenFile:
         with self._lock:
             self._is_kept = False
             if _is_own(self._directory):
-                with contextlib.suppress(OSError):
-                    self.path.unlink(missing_ok=True)
-                    self._directory.rmdir()
+                _remove(self._directory)
+
+    def let_go(self) -> None:
+        """Hold the directory no longer; a forked child has the parent's hold as well."""
+        held, self._held = self._held, None
+        if held is not None:
+            os.close(held)
+
+
+def sweep() -> None:
+    """Take away what this user's processes have left that ended without a word: by a signal, or with their server."""
+    for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with contextlib.suppress(OSError):
+            if _is_own(each) and time.time() - each.lstat().st_mtime > _SETTLED:
+                held = _hold(each)
+                if held is not None:
+                    _remove(each)
+                    os.close(held)
 
 
 def new_directory(path: Path | None) -> Path:
@@ -60,7 +87,7 @@ def new_directory(path: Path | None) -> Path:
         with contextlib.suppress(OSError):
             path.mkdir(mode=0o700)
             return path
-    return Path(tempfile.mkdtemp(prefix="jupyter-federation-"))
+    return Path(tempfile.mkdtemp(prefix=_PREFIX))
 
 
 def _is_own(directory: Path) -> bool:
@@ -71,6 +98,34 @@ def _is_own(directory: Path) -> bool:
         return False
     is_ours = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
     return stat.S_ISDIR(found.st_mode) and is_ours
+
+
+def _hold(directory: Path) -> int | None:
+    """A descriptor that locks ``directory`` until it is closed, which the end of the process does too, however it ends.
+
+    None where somebody holds it, and where there is no such lock.
+    """
+    try:
+        from fcntl import LOCK_EX, LOCK_NB, flock
+    except ImportError:  # Windows
+        return None
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        flock(descriptor, LOCK_EX | LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def _is_at(directory: Path, descriptor: int) -> bool:
+    return os.path.samestat(directory.lstat(), os.fstat(descriptor))
+
+
+def _remove(directory: Path) -> None:
+    with contextlib.suppress(OSError):
+        (directory / "token").unlink(missing_ok=True)
+        directory.rmdir()
 
 
 def _write(file: Path, token: str) -> None:

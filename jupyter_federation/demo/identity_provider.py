@@ -40,6 +40,7 @@ DEMO_USERS: Mapping[str, Mapping[str, Any]] = {
 DEVICE_CODE = "urn:ietf:params:oauth:grant-type:device_code"
 
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1|\[::1\])(:\d{1,5})?(/[^\s#]*)?")
+_ACCESS_TOKEN_LIFETIME = timedelta(hours=1)
 _CODE_LIFETIME = timedelta(minutes=1)
 _DEVICE_CODE_LIFETIME = timedelta(minutes=10)
 _KEY_ID = "demo-1"
@@ -105,7 +106,7 @@ class _OAuthError(Exception):
 class IdentityProvider(LoopbackServer):
     """The provider; its calls are named by endpoint: ``discovery``, ``jwks``, ``authorize``, ``token`` and so on.
 
-    ``path`` follows the host in the issuer ("" or "/tenant/v2.0").  ``refresh_gives_id_token=False`` makes it one of
+    ``path`` follows the host in the issuer ("" or "/tenant/v2.0").  Without ``refresh_gives_id_token`` it is one of
     those whose refresh answers hold none.  ``device_interval`` is in seconds.  ``aliases`` are further paths under
     which the discovery document is found, as a tenant of Entra's is under its domains.
     """
@@ -117,9 +118,6 @@ class IdentityProvider(LoopbackServer):
         clients: Iterable[Client] = (Client(client_id="notebook"),),
         users: Mapping[str, Mapping[str, Any]] = DEMO_USERS,
         id_token_lifetime: timedelta = timedelta(hours=1),
-        access_token_lifetime: timedelta = timedelta(hours=1),
-        refresh_gives_id_token: bool = True,
-        device_interval: int = 5,
         port: int = 0,
         tls: ssl.SSLContext | None = None,
     ) -> None:
@@ -128,9 +126,8 @@ class IdentityProvider(LoopbackServer):
         self.clients = {client.client_id: client for client in clients}
         self.users = dict(users)
         self.id_token_lifetime = id_token_lifetime
-        self.access_token_lifetime = access_token_lifetime
-        self.refresh_gives_id_token = refresh_gives_id_token
-        self.device_interval = device_interval
+        self.refresh_gives_id_token = True
+        self.device_interval = 5
         self.aliases: tuple[str, ...] = ()
         self._endpoints: Mapping[str, tuple[str, Callable[[Call], Response]]] = {  # name → path, answer
             "discovery": ("/.well-known/openid-configuration", self._discovery),
@@ -165,7 +162,7 @@ class IdentityProvider(LoopbackServer):
 
     def jwks(self) -> dict[str, Any]:
         """The public key, as a JSON Web Key Set (RFC 7517)."""
-        key = jwt.algorithms.RSAAlgorithm.to_jwk(_signing_key().public_key(), as_dict=True)
+        key = jwt.algorithms.RSAAlgorithm.to_jwk(_key("ours").public_key(), as_dict=True)
         return {"keys": [{**key, "kid": _KEY_ID, "use": "sig", "alg": "RS256"}]}
 
     def id_token(
@@ -174,23 +171,19 @@ class IdentityProvider(LoopbackServer):
         """An ID token for ``user`` without a sign-in; ``claims`` replace or add, None removes one."""
         return self._sign(self._id_claims(user, client_id, lifetime) | claims)
 
-    def forged_id_token(
-        self, user: str, *, client_id: str = "notebook", lifetime: timedelta | None = None, **claims: Any
-    ) -> str:
-        """The same, signed by a key that is not this provider's, under this provider's key id."""
-        return self._sign(self._id_claims(user, client_id, lifetime) | claims, key=_foreign_key())
+    def forged_id_token(self, user: str, **claims: Any) -> str:
+        """The same for the client notebook, signed by a key that is not this provider's, under its key id."""
+        return self._sign(self._id_claims(user, "notebook", None) | claims, whose="a forger's")
 
-    def access_token(
-        self, user: str, *, client_id: str = "notebook", lifetime: timedelta | None = None, **claims: Any
-    ) -> str:
+    def access_token(self, user: str, *, client_id: str = "notebook") -> str:
         """An access token: a JWT with ``client_id`` and without ``aud``, as a Cognito user pool's is."""
-        own = self._times(lifetime or self.access_token_lifetime) | {
+        own = {
             "sub": self.users[user]["sub"],
             "client_id": client_id,
             "jti": secrets.token_hex(8),
             "token_use": "access",
         }
-        return self._sign(own | claims)
+        return self._sign(self._times(_ACCESS_TOKEN_LIFETIME) | own)
 
     def revoke_all(self) -> None:
         """End every grant and browser session, as an administrator does."""
@@ -210,9 +203,9 @@ class IdentityProvider(LoopbackServer):
             "preferred_username": user,
         }
 
-    def _sign(self, claims: Mapping[str, Any], *, key: rsa.RSAPrivateKey | None = None) -> str:
+    def _sign(self, claims: Mapping[str, Any], *, whose: str = "ours") -> str:
         present = {name: value for name, value in claims.items() if value is not None}
-        return jwt.encode(present, key or _signing_key(), algorithm="RS256", headers={"kid": _KEY_ID})
+        return jwt.encode(present, _key(whose), algorithm="RS256", headers={"kid": _KEY_ID})
 
     # The endpoints.
 
@@ -317,7 +310,7 @@ class IdentityProvider(LoopbackServer):
         answer: dict[str, Any] = {
             "token_type": "Bearer",
             "access_token": self.access_token(grant.user, client_id=client.client_id),
-            "expires_in": int(self.access_token_lifetime.total_seconds()),
+            "expires_in": int(_ACCESS_TOKEN_LIFETIME.total_seconds()),
             "scope": grant.scope,
         }
         if grant_type != "refresh_token" or self.refresh_gives_id_token:
@@ -436,12 +429,7 @@ class IdentityProvider(LoopbackServer):
 
 
 @functools.cache
-def _signing_key() -> rsa.RSAPrivateKey:
-    return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-@functools.cache
-def _foreign_key() -> rsa.RSAPrivateKey:
+def _key(_whose: str) -> rsa.RSAPrivateKey:
     return rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 

@@ -43,18 +43,16 @@ class DemoServers:
     """Starts the identity provider and AWS, and writes the federation profiles that lead to them.
 
     ``lifetime`` is that of AWS keys: short, so that a refresh can be watched.  The token file always holds an ID token
-    of ``user``, written anew at half of ``id_token_lifetime``.  Files stand in a temporary directory that only this
+    of ada's, written anew at half of ``id_token_lifetime``.  Files stand in a temporary directory that only this
     user can read, and go with the servers.
     """
 
     def __init__(
         self,
         *,
-        user: str = "ada",
         lifetime: timedelta = timedelta(seconds=30),
         id_token_lifetime: timedelta = timedelta(minutes=10),
     ) -> None:
-        self.user = user
         self.provider = IdentityProvider(id_token_lifetime=id_token_lifetime)
         self.aws = EmbeddedAws(lifetime=lifetime)
         self._stopping = threading.Event()
@@ -94,10 +92,10 @@ class DemoServers:
         }
 
     def write_token(self) -> None:
-        """Put a fresh ID token of ``user`` into the token file, whole at every moment and for this user only."""
+        """Put a fresh ID token of ada's into the token file, whole at every moment and for this user only."""
         new = self.token_file.with_suffix(".new")
         new.touch(mode=0o600)
-        new.write_text(self.provider.id_token(self.user))
+        new.write_text(self.provider.id_token("ada"))
         new.replace(self.token_file)
 
     def _keep_token_fresh(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -45,13 +45,40 @@ LANES: Mapping[str, tuple[Check, ...]] = {
 }
 
 
-@dataclass(kw_only=True, slots=True)
-class _Heard:
-    """What a lane has said by now; its patient's facts are its own."""
+class _Lane(threading.Thread):
+    """One lane under way, and what it has said by now; its patient's facts are its own."""
 
-    patient: Patient
-    findings: list[Finding] = field(default_factory=list)
-    asking: str = ""
+    def __init__(self, lane: str, patient: Patient) -> None:
+        super().__init__(name=f"jupyter-federation-doctor-{lane}", daemon=True)
+        self.lane = lane
+        self.patient = replace(patient, facts=[])
+        self.findings: list[Finding] = []
+        self.asking = lane
+
+    def begins(self) -> bool:
+        """Start; whether that was possible."""
+        try:
+            self.start()
+        except RuntimeError:  # Python's, where the system gives no further thread
+            return False
+        return True
+
+    def run(self) -> None:
+        """One check after the other, until one finds an error."""
+        try:
+            for check in LANES[self.lane]:
+                for step in check(self.patient):
+                    if isinstance(step, Asks):
+                        self.asking = step.where
+                    else:
+                        self.findings.append(step)
+                if any(each.severity == "error" for each in self.findings):
+                    return
+        except FederationError as error:
+            self.findings.append(of_error(error, "setting-wrong"))
+        except Exception as fault:  # noqa: BLE001 - one check that fails must not hide what the others have found
+            failed = f"The doctor's own check {self.lane!r} failed ({type(fault).__name__})"
+            self.findings.append(found("unforeseen", f"{failed}, so that nothing is known of that.", where=self.lane))
 
 
 def examine(
@@ -61,7 +88,6 @@ def examine(
     trust_policy: str | Path | None = None,
     signed_in: LivingSignIn | None = None,
     notebook: Mapping[str, object] | None = None,
-    directories: Iterable[str | Path] | None = None,
     seconds: float = DEADLINE,
 ) -> Report:
     """Look at the federation profile ``name`` (None: the living sign-in's, or else the default) in every respect.
@@ -77,25 +103,20 @@ def examine(
         exchange=exchange,
         trust_policy=None if trust_policy is None else Path(trust_policy),
     )
-    why_none = profile.choose(patient, name, directories)
+    why_none = profile.choose(patient, name)
     alone = patient.profile is None and why_none is None  # the trust policy
     names = [lane for lane in LANES if lane == "trust policy"] if alone else list(LANES)
-    lanes = {lane: _Heard(patient=replace(patient, facts=[])) for lane in names}
-    threads = [
-        threading.Thread(target=_walk, args=(*lane,), name=f"jupyter-federation-doctor-{lane[0]}", daemon=True)
-        for lane in lanes.items()
-    ]
+    lanes = [_Lane(name, patient) for name in names]
     end = time.monotonic() + seconds
-    no_thread = [lane for lane, thread in zip(lanes, threads, strict=True) if not _started(thread)]
-    for thread in threads:
-        if thread.ident is not None:
-            thread.join(max(0.0, end - time.monotonic()))
+    begun = [lane for lane in lanes if lane.begins()]
+    for lane in begun:
+        lane.join(max(0.0, end - time.monotonic()))
     findings = [] if why_none is None else [why_none]
-    for thread, (lane, heard) in zip(threads, lanes.items(), strict=True):
-        findings += list(heard.findings)
-        patient.facts += list(heard.patient.facts)
-        if thread.is_alive():
-            findings.append(_silent(heard.asking or lane, seconds))
+    for lane in begun:
+        silent = [_silent(lane.asking, seconds)] if lane.is_alive() else []  # first: what it says from here on is late
+        findings += [*lane.findings, *silent]
+        patient.facts += list(lane.patient.facts)
+    no_thread = [lane.lane for lane in lanes if lane not in begun]
     if no_thread:
         findings.append(
             found(
@@ -116,36 +137,6 @@ def examine(
     )
 
 
-def _started(thread: threading.Thread) -> bool:
-    try:
-        thread.start()
-    except RuntimeError:  # Python's, where the system gives no further thread
-        return False
-    return True
-
-
-def _walk(lane: str, heard: _Heard) -> None:
-    try:
-        for check in LANES[lane]:
-            for step in check(heard.patient):
-                if isinstance(step, Asks):
-                    heard.asking = step.where
-                else:
-                    heard.findings.append(step)
-            if any(each.severity == "error" for each in heard.findings):
-                return
-    except FederationError as error:
-        heard.findings.append(of_error(error, "setting-wrong"))
-    except Exception as fault:  # noqa: BLE001 - one check that fails must not hide what the others have found
-        heard.findings.append(
-            found(
-                "unforeseen",
-                f"The doctor's own check {lane!r} failed ({type(fault).__name__}), so that nothing is known of that.",
-                where=lane,
-            )
-        )
-
-
 def _silent(where: str, seconds: float) -> Finding:
     return found(
         "no-answer",
@@ -162,12 +153,12 @@ def _in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     kept = [each for each in once if each.where or each.code not in placed]
     nameless = [each for each in kept if each.code == "dns-unresolved"]
     if len({each.where for each in nameless}) > 1:
-        hosts = " and ".join(dict.fromkeys(each.where for each in nameless))
+        hosts = list(dict.fromkeys(each.where for each in nameless))
         one = found(
             "dns-unresolved",
-            f"No name can be resolved here (DNS): neither {hosts.replace(' and ', ' nor ')}. Check the network, or set "
+            f"No name can be resolved here (DNS): neither {' nor '.join(hosts)}. Check the network, or set "
             "HTTPS_PROXY if a proxy resolves names.",
-            where=hosts,
+            where=" and ".join(hosts),
         )
         kept = [one, *(each for each in kept if each not in nameless)]
     return tuple(sorted(kept, key=lambda each: each.rank))

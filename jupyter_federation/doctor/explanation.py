@@ -12,6 +12,7 @@ from jupyter_federation.doctor.finding import CAUSES, Severity, found
 from jupyter_federation.doctor.report import wrapped
 
 _NAME = "doctor.md"
+_QUOTED = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 
 
@@ -34,7 +35,10 @@ class Explanation:
         printer.text(self.text())
 
     def _repr_html_(self) -> str:
-        section, administrator = (html.escape(each, quote=False) for each in (self.section, self.administrator))
+        section, administrator = (
+            _QUOTED.sub(r"<code>\1</code>", html.escape(each, quote=False))
+            for each in (self.section, self.administrator)
+        )
         return (
             f'<div class="jf-doctor" style="padding: 4px 12px; max-width: 60rem"><code>{self.code}</code>'
             f"<div>{section}</div><div>Administrator: {administrator}</div></div>"

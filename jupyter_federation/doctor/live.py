@@ -85,16 +85,13 @@ def _in_markdown(text: str) -> str:
     return re.sub(r"([\\|<>\[\]`*_!])", r"\\\1", text)
 
 
-def verify(name: str | None = None, *, prompt: Prompt, federation: Federation | None = None) -> LiveReport:
+def verify(name: str | None = None, *, prompt: Prompt) -> LiveReport:
     """Sign in with the federation profile ``name``, asking the person; exchange, whoami, list, refresh, and clear.
 
     Raises ConfigurationError where there is no such profile.  It ends signed out, whatever happens.
     """
     profile = load().profile(name)
-    if federation is None:
-        federation = Federation()
-    kernel = federation
-    steps: list[Step] = []
+    kernel, steps = Federation(), list[Step]()
     actions: tuple[Callable[[], str], ...] = (
         lambda: _signed_in(kernel, name, prompt),
         lambda: _who(kernel, profile, prompt),

@@ -63,8 +63,8 @@ class Report:
             lines += ["", *wrapped(f"{each.severity.upper()}  {each.code}{where}", "", "  ")]
             lines += [*wrapped(each.sentence, "  "), *wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
         if self.findings:
-            explains = f"`jupyter federation doctor {self.findings[0].code}` explains the first, and so on"
-            lines += ["", *textwrap.wrap(f"{explains}; each has a section of {_PAGE}.", WIDTH)]
+            command = f"`jupyter federation doctor {self.findings[0].code}`"
+            lines += ["", *textwrap.wrap(f"{command} explains {self._explained()}, as does {_PAGE}.", WIDTH)]
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]
@@ -86,13 +86,22 @@ class Report:
             f'{_shown(name.strip())}: {_shown(value)} <span style="opacity: 0.8">{_shown(origin)}</span></div>'
             for name, value, origin in self._told()
         )
+        explains = (
+            f"<div><code>%federate doctor {self.findings[0].code}</code> explains {self._explained()}.</div>"
+            if self.findings
+            else ""
+        )
         request = "" if self.request is None else f"<p>The request to send:</p><pre>{_shown(self.request)}</pre>"
         return (
             f'<div class="jf-doctor" style="border-left: 4px solid var(--jp-{colour}-color1, currentColor); '
             f'padding: 4px 12px; max-width: 60rem"><strong>{_shown(self._title())}</strong>'
-            f"<div>{_shown(self._summary())}</div>{''.join(map(_finding, self.findings))}{request}"
+            f"<div>{_shown(self._summary())}</div>{''.join(map(_finding, self.findings))}{explains}{request}"
             f"<details><summary>Looked at</summary>{facts}</details></div>"
         )
+
+    def _explained(self) -> str:
+        """Which of the findings the command with the first one's code explains."""
+        return "it" if len(self.findings) == 1 else "the first, and so on"
 
     def _told(self) -> Iterator[Fact]:
         """The facts; a file is named with the first that it says."""

@@ -106,8 +106,3 @@ def _assumed_role_arn(answer: Mapping[str, Any], operation: str) -> str | None:
     if not isinstance(arn, str) or not _SESSION_ARN.fullmatch(arn):
         raise malformed(operation, "its AssumedRoleUser has no ARN")
     return str(arn)
-
-
-def utc_now() -> datetime:
-    """This machine's clock."""
-    return datetime.now(timezone.utc)

@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import ipaddress
 import os
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.redaction import Secret, quiet_wire
+from jupyter_federation.openid.addresses import is_loopback
+from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -155,17 +154,7 @@ def _ask(
             return unreachable(error, operation=operation, about=about, secrets=secrets)
         except Exception as error:  # noqa: BLE001 - what botocore's parsers raise over a malformed answer is not specified
             return malformed(operation, f"it cannot be read ({type(error).__name__})")
-    masked = _masked(answer)
-    return masked if isinstance(masked, dict) else malformed(operation, "it is empty")
-
-
-def _masked(value: Any) -> Any:
-    """``value`` with all its strings as secrets: which of them are is not for sure before it has been checked."""
-    if isinstance(value, dict):
-        return {key: _masked(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_masked(item) for item in value]
-    return Secret(value) if isinstance(value, str) else value
+    return masked(answer) if isinstance(answer, dict) else malformed(operation, "it is empty")
 
 
 def _secrets(parameters: Mapping[str, Any], signed_by: AwsCredentials | None) -> tuple[str, ...]:
@@ -240,22 +229,14 @@ def _new_client(session: Session, service: str, region: str, signed_by: AwsCrede
         return session.create_client(service, region_name=region, config=config, **keys)
 
     client = make(config)
-    if _is_loopback(client.meta.endpoint_url) and urllib.request.getproxies():
+    if is_loopback(client.meta.endpoint_url) and urllib.request.getproxies():
         client = make(config.merge(Config(proxies={})))  # nothing on this machine is reached through a proxy
     return client
 
 
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
-
-
 def _broken_configuration(error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"botocore cannot work with its configuration: {error}",
+        f"botocore cannot work with its configuration: {without_tokens(str(error))}",
         fix="Check `region`, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy settings and ~/.aws/config.",
         finding="aws-files-broken",
     )

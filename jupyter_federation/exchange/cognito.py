@@ -8,19 +8,17 @@ and duration, and the pool must allow it.  Amazon Cognito developer guide, "Iden
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
-from jupyter_federation.exchange.answers import credentials_from, malformed, text_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from, malformed, text_from
 from jupyter_federation.exchange.providers import DEVELOPER, about_token, is_saml_provider, logins_key
-from jupyter_federation.exchange.role_session import check_role_arn, session_name
-from jupyter_federation.exchange.sts import StsSettings, assume_role_with_token
+from jupyter_federation.exchange.sts import StsSettings, assume_role_with_token, session_name
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients
@@ -34,91 +32,29 @@ class CognitoSettings:
 
     ``provider`` as for `logins_key`.  ``region`` None is the one at the start of ``identity_pool_id``.
     ``identity_id`` is the identity to begin with (Amplify's ``developerProvidedIdentityId``): GetId is not asked.
-    ``custom_role_arn`` picks a role among those of a user pool's token, in the enhanced flow.  The rest belongs to
-    the classic flow and is described at `StsSettings`.  Raises ConfigurationError, naming the setting.
+    ``custom_role_arn`` picks a role among those of a user pool's token, in the enhanced flow.  With ``role``, whose
+    region is the pool's, the flow is the classic one.
     """
 
     identity_pool_id: str
     provider: str | None = None
     region: str | None = None
     identity_id: str | None = None
-    flow: Literal["enhanced", "classic"] = "enhanced"
     custom_role_arn: str | None = None
-    role_arn: str | None = None
-    role_session_name: str | None = None
-    duration_seconds: int | None = None
-    policy: str | None = None
-    policy_arns: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        for setting in ("identity_pool_id", "identity_id"):
-            value = getattr(self, setting)
-            if value is not None and not _ID.fullmatch(value):
-                raise ConfigurationError(
-                    f"`{setting}` is {value!r}, and AWS's are REGION:UUID.",
-                    fix=f"Set `{setting}` as Cognito shows it, such as eu-west-1:1a2b3c4d-0000-1111-2222-333344445555.",
-                )
-        if self.custom_role_arn is not None:
-            check_role_arn(self.custom_role_arn, "custom_role_arn")
-        if self.flow == "classic":
-            self._check_classic()
-        elif self.flow == "enhanced":
-            self._check_enhanced()
-        else:
-            raise ConfigurationError(
-                f"`flow` is {self.flow!r}, and a pool has two.",
-                fix="Set `flow` to enhanced or classic, or leave it out.",
-            )
-
-    def _check_classic(self) -> None:
-        if self.role_arn is None:
-            raise ConfigurationError(
-                "The classic flow needs a role, and `role_arn` is not set.",
-                fix="Set `role_arn`, or leave `flow` out: in the enhanced flow the pool chooses the role.",
-            )
-        if self.custom_role_arn is not None:
-            raise ConfigurationError(
-                "`custom_role_arn` belongs to the enhanced flow, and `flow` is classic.",
-                fix="Leave `custom_role_arn` out, or `flow`.",
-            )
-        _ = self.role
-
-    def _check_enhanced(self) -> None:
-        for setting in ("role_arn", "role_session_name", "duration_seconds", "policy", "policy_arns"):
-            if getattr(self, setting):
-                raise ConfigurationError(
-                    f"In the enhanced flow the pool chooses the role and its session, and `{setting}` is set.",
-                    fix=f'Leave `{setting}` out, or set "flow": "classic" (the pool must allow it); `custom_role_arn` '
-                    "picks one of the roles in the token.",
-                )
+    role: StsSettings | None = None
 
     @property
     def pool_region(self) -> str:
         """The region of the pool, and of STS in the classic flow."""
         return self.region or self.identity_pool_id.partition(":")[0]
 
-    @property
-    def role(self) -> StsSettings:
-        """The role's part of the classic flow.  Raises ConfigurationError, naming the setting."""
-        return StsSettings(
-            role_arn=self.role_arn or "",
-            region=self.pool_region,
-            role_session_name=self.role_session_name,
-            duration_seconds=self.duration_seconds,
-            policy=self.policy,
-            policy_arns=self.policy_arns,
-        )
-
 
 class CognitoExchange:
     """The calls to one identity pool."""
 
-    def __init__(
-        self, settings: CognitoSettings, clients: AwsClients, *, now: Callable[[], datetime] = utc_now
-    ) -> None:
+    def __init__(self, settings: CognitoSettings, clients: AwsClients) -> None:
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:
         """Credentials from the pool for ``token``; see `Exchange`.
@@ -128,7 +64,7 @@ class CognitoExchange:
         """
         settings = self._settings
         key = logins_key(token, settings.provider)
-        if settings.flow == "classic" and is_saml_provider(key):
+        if settings.role is not None and is_saml_provider(key):
             raise ConfigurationError(
                 "Cognito takes SAML assertions in the enhanced flow only.", fix="Leave `flow` out.", logins_key=key
             )
@@ -142,14 +78,14 @@ class CognitoExchange:
         if identity is None:
             answer = self._call("GetId", {"IdentityPoolId": settings.identity_pool_id}, logins, about)
             identity = _identity_from(answer, "GetId")
-        if settings.flow == "classic":
-            return self._classic(identity, logins, about, session_name(token))
+        if settings.role is not None:
+            return self._classic(identity, logins, about, settings.role, session_name(token))
         return self._enhanced(identity, logins, about)
 
     def warm(self) -> None:
         """Make the clients now, so that the exchange need not wait for them.  Raises nothing."""
         self._clients.warm("cognito-identity", self._settings.pool_region)
-        if self._settings.flow == "classic":
+        if self._settings.role is not None:
             self._clients.warm("sts", self._settings.pool_region)
 
     def _enhanced(self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any]) -> AwsCredentials:
@@ -160,21 +96,20 @@ class CognitoExchange:
         return credentials_from(
             answer,
             operation="GetCredentialsForIdentity",
-            now=self._now(),
+            now=utc_now(),
             identity_id=_identity_from(answer, "GetCredentialsForIdentity"),
         )
 
     def _classic(
-        self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any], name: str
+        self, identity_id: str, logins: Mapping[str, str], about: Mapping[str, Any], role: StsSettings, name: str
     ) -> AwsCredentials:
         answer = self._call("GetOpenIdToken", {"IdentityId": identity_id}, logins, about)
         return assume_role_with_token(
             text_from(answer, "Token", operation="GetOpenIdToken"),
-            self._settings.role,
+            role,
             self._clients,
-            now=self._now,
             region=self._settings.pool_region,
-            session_name=self._settings.role_session_name or name,
+            session_name=role.role_session_name or name,
             identity_id=_identity_from(answer, "GetOpenIdToken"),
             about={**about, "issuer": f"https://{DEVELOPER}", "audience": self._settings.identity_pool_id},
         )

@@ -6,21 +6,13 @@ AssumeRole.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from jupyter_federation.credentials import AwsCredentials
-from jupyter_federation.exchange.answers import credentials_from, utc_now
-from jupyter_federation.exchange.role_session import (
-    LONGEST_CHAINED_SESSION,
-    check_role_arn,
-    check_session,
-    session_name,
-)
-from jupyter_federation.exchange.sts import sts_region
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.exchange.answers import credentials_from
+from jupyter_federation.exchange.sts import session_name, sts_region
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients
@@ -33,17 +25,12 @@ class FurtherRoleSettings:
     """How to assume one further role.
 
     ``region`` is where STS is asked; None takes botocore's own.  ``role_session_name`` None names the session after
-    the user.  ``duration_seconds`` None is an hour.  Raises ConfigurationError, naming the setting.
+    the user.
     """
 
     assume_role_arn: str
     region: str | None = None
     role_session_name: str | None = None
-    duration_seconds: int | None = None
-
-    def __post_init__(self) -> None:
-        check_role_arn(self.assume_role_arn, "assume_role_arn")
-        check_session(self.role_session_name, self.duration_seconds, longest=LONGEST_CHAINED_SESSION)
 
 
 class FurtherRoleExchange:
@@ -54,24 +41,19 @@ class FurtherRoleExchange:
         first: CognitoExchange | StsExchange,
         settings: FurtherRoleSettings,
         clients: AwsClients,
-        *,
-        now: Callable[[], datetime] = utc_now,
     ) -> None:
         self._first = first
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:
         """Credentials of the further role; see `Exchange`.  They keep the Cognito identity of the first."""
         region = sts_region(self._settings.region, self._clients)
         first = self._first.exchange(token, identity_id=identity_id)
-        parameters: dict[str, Any] = {
+        parameters = {
             "RoleArn": self._settings.assume_role_arn,
             "RoleSessionName": self._settings.role_session_name or session_name(token),
         }
-        if self._settings.duration_seconds is not None:
-            parameters["DurationSeconds"] = self._settings.duration_seconds
         answer = self._clients.call(
             "sts",
             "AssumeRole",
@@ -80,7 +62,7 @@ class FurtherRoleExchange:
             about={"assume_role_arn": self._settings.assume_role_arn, "region": region},
             signed_by=first,
         )
-        return credentials_from(answer, operation="AssumeRole", now=self._now(), identity_id=first.identity_id)
+        return credentials_from(answer, operation="AssumeRole", now=utc_now(), identity_id=first.identity_id)
 
     def warm(self) -> None:
         """Make the clients of the first exchange now.  Raises nothing."""

@@ -6,18 +6,18 @@ The session is named after the user, so that CloudTrail names them too, and it m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import re
+import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from
 from jupyter_federation.exchange.providers import AMAZON, FACEBOOK, about_token, is_saml_provider, logins_key
-from jupyter_federation.exchange.role_session import LONGEST_SESSION, check_role_arn, check_session, session_name
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken
+from jupyter_federation.tokens import IdToken, utc_now
 
 if TYPE_CHECKING:
     from jupyter_federation.exchange.aws_clients import AwsClients
@@ -29,7 +29,7 @@ class StsSettings:
 
     ``provider`` as for `logins_key`.  ``region`` is where STS is asked; None takes botocore's own.
     ``role_session_name`` None names the session after the user.  ``duration_seconds`` None is AWS's default, an hour.
-    ``policy`` (JSON) and ``policy_arns`` narrow what the role allows.  Raises ConfigurationError, naming the setting.
+    ``policy`` (JSON) and ``policy_arns`` narrow what the role allows.
     """
 
     role_arn: str
@@ -40,18 +40,13 @@ class StsSettings:
     policy: str | None = None
     policy_arns: tuple[str, ...] = ()
 
-    def __post_init__(self) -> None:
-        check_role_arn(self.role_arn, "role_arn")
-        check_session(self.role_session_name, self.duration_seconds, longest=LONGEST_SESSION)
-
 
 class StsExchange:
     """AssumeRoleWithWebIdentity, one call."""
 
-    def __init__(self, settings: StsSettings, clients: AwsClients, *, now: Callable[[], datetime] = utc_now) -> None:
+    def __init__(self, settings: StsSettings, clients: AwsClients) -> None:
         self._settings = settings
         self._clients = clients
-        self._now = now
 
     def exchange(self, token: IdToken, *, identity_id: str | None = None) -> AwsCredentials:  # noqa: ARG002 - Cognito's
         """Credentials of the role for ``token``; see `Exchange`.  ``identity_id`` means nothing to STS."""
@@ -66,7 +61,6 @@ class StsExchange:
             token.raw,
             self._settings,
             self._clients,
-            now=self._now,
             region=sts_region(self._settings.region, self._clients),
             session_name=self._settings.role_session_name or session_name(token),
             provider_id=key if key in (AMAZON, FACEBOOK) else None,
@@ -83,7 +77,6 @@ def assume_role_with_token(
     settings: StsSettings,
     clients: AwsClients,
     *,
-    now: Callable[[], datetime],
     region: str,
     session_name: str,
     provider_id: str | None = None,
@@ -110,7 +103,7 @@ def assume_role_with_token(
         region=region,
         about={**about, "role_arn": settings.role_arn, "region": region},
     )
-    return credentials_from(answer, operation="AssumeRoleWithWebIdentity", now=now(), identity_id=identity_id)
+    return credentials_from(answer, operation="AssumeRoleWithWebIdentity", now=utc_now(), identity_id=identity_id)
 
 
 def sts_region(setting: str | None, clients: AwsClients) -> str:
@@ -123,3 +116,10 @@ def sts_region(setting: str | None, clients: AwsClients) -> str:
             finding="region-missing",
         )
     return region
+
+
+def session_name(token: IdToken) -> str:
+    """What CloudTrail will call the person: their e-mail or user name, in the characters that AWS allows."""
+    ascii_name = unicodedata.normalize("NFKD", token.name or "").encode("ascii", "ignore").decode()
+    name = re.sub(r"[^\w+=,.@-]+", "-", ascii_name, flags=re.ASCII).strip("-")[:64]
+    return name if len(name) > 1 else "jupyter-federation"

@@ -125,8 +125,8 @@ def unreachable(
             **about,
         )
     *_, innermost = _reasons(error)
-    words = {
-        "endpoint": error.kwargs.get("endpoint_url", "AWS"),
+    words: dict[str, Any] = {
+        "endpoint": quoted(error.kwargs.get("endpoint_url", "AWS"), secrets),
         "proxy": error.kwargs.get("proxy_url"),
         "operation": operation,
         "reason": quoted(f"{type(innermost).__name__}: {innermost}", secrets),

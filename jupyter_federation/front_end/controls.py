@@ -37,6 +37,7 @@ Screen = Callable[[str], None]
 _LONGEST = 16 * 1024  # bytes of text in a request
 _PAUSE = 1.0  # seconds from the end of one piece of work that a request starts to the next of its kind
 _CLEARED_WITHIN = 0.5  # seconds; in the rule less than a millisecond, and longer only while a sign-in is delivered
+_CLEARED = "Clients that held the AWS session refuse from now on."  # that it is cleared, the panel's headline says
 _CANCELLED_WITHIN = 3.0  # seconds for which a sign-in waits for the end of a cancelled one, which may hold its port
 
 
@@ -224,7 +225,7 @@ class Controls:
             try:
                 result = rest()
                 if not federation.status().is_federated:
-                    self._cleared = result
+                    self._cleared = replace(result, happened=_CLEARED)
             finally:
                 self._tell("state")
 
@@ -328,7 +329,7 @@ class Controls:
         elif event == "refreshed" and self._signed_in is not None:
             self._signed_in = replace(self._signed_in, happened=None)  # what it changed is no news any more
         elif event == "cleared" and self._cleared is None:
-            self._cleared = SessionStatus(happened="Clients that held the AWS session refuse from now on.")
+            self._cleared = SessionStatus(happened=_CLEARED)
         self._show(event)  # how things stand then
 
     def _tell(self, event: str) -> None:

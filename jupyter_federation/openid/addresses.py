@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from urllib.parse import urlsplit
 
-_LOOPBACK = re.compile(r"localhost|127(?:\.\d{1,3}){3}|::1")
-
 
 def is_loopback(address: str) -> bool:
-    """Whether an address is one of this machine."""
-    return _LOOPBACK.fullmatch(urlsplit(address).hostname or "") is not None
+    """Whether an address is one of this machine (RFC 6761, 6.3, for what ends in .localhost)."""
+    host = urlsplit(address).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
 
 
 def is_safe(address: object, issuer: str) -> bool:

@@ -1,100 +1,157 @@
-"""One authorization request and the checks on its answer (OpenID Connect Core 1.0, 3.1.2; RFC 7636; RFC 9207)."""
+"""One sign-in at one provider, as the ladder's rungs drive it, and the checks on what comes back from the browser.
+
+OpenID Connect Core 1.0, 3.1.2; RFC 7636; RFC 8628; RFC 9207.
+"""
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
-import secrets
-from collections.abc import Callable, Mapping
-from urllib.parse import urlencode
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+from typing import Any
 
 from jupyter_federation.errors import LoginFailedError
-from jupyter_federation.openid.client import OpenIdClient, RefusedError, shown
-from jupyter_federation.openid.discovery import Endpoints
+from jupyter_federation.openid.aadsts import explained
+from jupyter_federation.openid.addresses import is_safe
+from jupyter_federation.openid.client import AuthorizationRequest, OpenIdClient, RefusedError, shown
 from jupyter_federation.redaction import Secret
+from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, Tokens
 
 
-class Answer:
-    """The answer that one request awaits in the browser's redirect; it is taken once.
+class OpenIdSignIn:
+    """A `SignIn` at ``client``'s provider."""
 
-    ``refusal(error, error_description)`` puts a provider's no into words.
-    """
-
-    def __init__(
-        self,
-        client: OpenIdClient,
-        state: str,
-        *,
-        names_itself: bool,
-        refusal: Callable[[str, str], RefusedError] = RefusedError,
-    ) -> None:
-        self._refusal = refusal
+    def __init__(self, client: OpenIdClient) -> None:
         self._client = client
-        self._state = state
-        self._names_itself = names_itself  # `iss` has to be there (RFC 9207)
-        self._taken = False
+        self._request: AuthorizationRequest | None = None  # the one whose answer is awaited
 
-    def code(self, answer: Mapping[str, str]) -> str:
-        """The code in the query of the redirect.
+    @property
+    def issuer(self) -> str:
+        """See `SignIn.issuer`."""
+        return self._client.issuer
 
-        Raises LoginFailedError where it answers another request, answers this one again or comes from another
-        provider, RefusedError where it is a refusal.
-        """
-        issuer = self._client.issuer
-        same_state = hmac.compare_digest(answer.get("state", "").encode("utf-8", "replace"), self._state.encode())
-        if self._taken or not same_state:
+    @property
+    def client_id(self) -> str:
+        """See `SignIn.client_id`."""
+        return self._client.client_id
+
+    def loopback(self, port: int) -> str:
+        """See `SignIn.loopback`."""
+        return self._client.loopback(port)
+
+    def address(self, redirect_uri: str) -> str:
+        """See `SignIn.address`."""
+        self._request = self._client.authorization_request(redirect_uri)
+        return self._request.address
+
+    def redeem(self, answer: Mapping[str, str]) -> Tokens:
+        """See `SignIn.redeem`."""
+        request = self._request
+        if request is None or not _same(answer.get("state", ""), request.state):
             raise LoginFailedError(
                 "The answer from the browser does not belong to this sign-in: its state is another's, or was used.",
                 fix="Close old sign-in windows, and finish the newest one.",
             )
-        self._taken = True
+        self._request = None
+        try:
+            tokens = request.redeem(self._code(answer))
+        except RefusedError as error:
+            failure = self._refused(error)
+        else:
+            return replace(tokens, nonce=request.nonce)
+        raise failure
+
+    def bring(self, token: str) -> Tokens:
+        """See `SignIn.bring`."""
+        self._client.settle_issuer()
+        return Tokens(id_token=Secret(token), brought=True)
+
+    def device_code(self) -> DeviceCode:
+        """See `SignIn.device_code`."""
+        try:
+            answer = self._client.device_authorization()
+        except RefusedError as error:
+            raise OutOfReachError(
+                f"{self.issuer} refuses to sign in by a device code: {error}.",
+                fix=error.fix or "Have it allowed for the client.",
+            ) from None
+        if answer is None:
+            raise OutOfReachError(f"{self.issuer} does not sign in by a device code.", fix="Choose another way.")
+        return _device_code(answer, self.issuer)
+
+    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
+        """See `SignIn.poll` (RFC 8628, section 3.5)."""
+        try:
+            return self._client.redeem_device_code(device_code.code)
+        except RefusedError as error:
+            if error.code == "authorization_pending":
+                return timedelta(0)
+            if error.code == "slow_down":
+                return timedelta(seconds=5)
+            failure = self._refused(error)
+        raise failure
+
+    def _code(self, answer: Mapping[str, str]) -> str:
+        """The code in the query of the redirect.
+
+        Raises LoginFailedError where it comes from another provider or is not there, RefusedError for a refusal.
+        """
         named = answer.get("iss")
-        if (named is None and self._names_itself) or named not in (None, issuer):
+        if named != self.issuer and (named is not None or self._client.endpoints().names_itself):
             raise LoginFailedError(
                 f"The answer from the browser comes from {shown(named or 'nobody')}, and the sign-in began at "
-                f"{issuer} (RFC 9207).",
+                f"{self.issuer} (RFC 9207).",
                 fix="Nothing was sent there. If it stays, tell your administrator.",
             )
         if "error" in answer:
-            raise self._refusal(answer["error"], answer.get("error_description", ""))
+            raise explained(answer["error"], answer.get("error_description", ""))
         if not answer.get("code"):
             raise LoginFailedError(
                 "The answer from the browser holds no code.", fix="If it stays, tell your administrator."
             )
         return Secret(answer["code"])
 
+    def _refused(self, error: RefusedError) -> LoginFailedError:
+        """The provider's no to a sign-in, in its own words."""
+        if error.code in {"access_denied", "authorization_declined"} and error.fix is None:
+            why = f": {error.description}" if error.description else ""
+            return LoginFailedError(
+                f"The sign-in at {self.issuer} was cancelled or denied ({error.code}){why}.",
+                fix="Nothing has changed here.",
+            )
+        if error.code == "expired_token":
+            return LoginFailedError(
+                f"The code expired before it was typed at {self.issuer}.", fix="Each sign-in has a new one."
+            )
+        return LoginFailedError(
+            f"{self.issuer} refused the sign-in: {error}.",
+            fix=error.fix
+            or f"Check `client_id`, `scopes` and the redirect URIs that are registered for {self.client_id}.",
+            finding=error.finding,
+        )
 
-class Authorization:
-    """State, nonce and verifier of one request for ``scope``, which may carry further ``parameters``."""
 
-    def __init__(
-        self,
-        client: OpenIdClient,
-        endpoints: Endpoints,
-        *,
-        scope: str,
-        redirect_uri: str,
-        parameters: Mapping[str, str],
-    ) -> None:
-        self.redirect_uri = redirect_uri
-        self.nonce = Secret(secrets.token_urlsafe(32))
-        self.verifier = Secret(secrets.token_urlsafe(48))  # 64 characters; RFC 7636 wants 43 to 128
-        state = Secret(secrets.token_urlsafe(32))
-        self.answer = Answer(client, state, names_itself=endpoints.names_itself)
-        challenge = base64.urlsafe_b64encode(hashlib.sha256(self.verifier.encode()).digest()).rstrip(b"=").decode()
-        query = {
-            "client_id": client.client_id,
-            "response_type": "code",
-            "redirect_uri": redirect_uri,
-            "scope": scope,
-            "state": state,
-            "nonce": self.nonce,
-            "code_challenge": challenge,
-            "code_challenge_method": "S256",
-            # OpenID Connect Core 1.0, section 11: without consent there is no offline access.
-            **({"prompt": "consent"} if "offline_access" in scope.split() else {}),
-            **parameters,
-        }
-        endpoint = endpoints.authorization
-        self.address = f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}"  # where the browser begins
+def _same(state: str, expected: str) -> bool:
+    return hmac.compare_digest(state.encode("utf-8", "replace"), expected.encode())
+
+
+def _device_code(answer: Mapping[str, Any], issuer: str) -> DeviceCode:
+    """What the person types, and where (RFC 8628, section 3.2).  Raises OutOfReachError where it is of no use."""
+    address, complete = (answer.get(name) for name in ("verification_uri", "verification_uri_complete"))
+    code, user_code = answer.get("device_code"), answer.get("user_code")
+    if not (is_safe(address, issuer) and isinstance(code, str) and isinstance(user_code, str)):
+        raise OutOfReachError(f"{issuer} gives no usable device code.", fix="Choose another way.")
+    return DeviceCode(
+        code=Secret(code),
+        user_code=shown(user_code),
+        address=str(address),
+        complete_address=str(complete) if is_safe(complete, issuer) else None,
+        expires_at=datetime.now(timezone.utc) + timedelta(seconds=_seconds(answer.get("expires_in"), 600)),
+        interval=timedelta(seconds=_seconds(answer.get("interval"), 5)),
+    )
+
+
+def _seconds(value: object, default: int) -> int:
+    """A duration that a provider gives, within bounds: it may be absent, or nonsense."""
+    return min(max(value, 1), 3600) if isinstance(value, int) else default

@@ -2,44 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyter_federation.errors import LoginFailedError
-from jupyter_federation.redaction import Secret, printable, without_tokens
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.redaction import printable, without_tokens
+from jupyter_federation.sign_in.rung import Tokens
+
+if TYPE_CHECKING:
+    from jupyter_federation.openid.discovery import Endpoints
 
 # What only a person can change: RFC 6749 (5.2), RFC 8628 (3.5), OpenID Connect Core 1.0 (3.1.2.6).  Anything else, as
-# temporarily_unavailable or a gateway's too_many_requests, may pass.
+# temporarily_unavailable or a gateway's too_many_requests, may pass.  The last line is what Entra says besides.
 REFUSALS = (
     *("invalid_request", "invalid_client", "invalid_grant", "unauthorized_client", "unsupported_grant_type"),
     *("invalid_scope", "authorization_pending", "slow_down", "access_denied", "expired_token"),
     *("interaction_required", "login_required", "account_selection_required", "consent_required"),
+    *("authorization_declined", "bad_verification_code", "invalid_resource", "invalid_tenant"),
 )
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Tokens:
-    """What the token endpoint gave; the access token is not kept, because nothing here needs it.
-
-    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.  ``brought`` tells that the ID
-    token came from the person, and not from the provider.
-    """
-
-    id_token: str | None = field(default=None, repr=False)
-    refresh_token: str | None = field(default=None, repr=False)
-    nonce: str | None = field(default=None, repr=False)
-    brought: bool = False
-
-    @classmethod
-    def of(cls, answer: Mapping[str, Any]) -> Tokens:
-        """From a token endpoint's answer (RFC 6749, section 5.1)."""
-        id_token, refresh_token = (answer.get(name) for name in ("id_token", "refresh_token"))
-        return cls(
-            id_token=Secret(id_token) if isinstance(id_token, str) and id_token else None,
-            refresh_token=Secret(refresh_token) if isinstance(refresh_token, str) and refresh_token else None,
-        )
 
 
 class RefusedError(Exception):
@@ -60,6 +40,20 @@ class RefusedError(Exception):
     def __str__(self) -> str:
         """The code, with the description where there is one."""
         return f"{self.code} ({self.description})" if self.description else self.code
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuthorizationRequest:
+    """One request for a sign-in in the browser, which begins at ``address``.
+
+    Its answer brings ``state`` back, and the ID token ``nonce``; ``redeem(code)`` gives the tokens for the code that
+    comes with it.
+    """
+
+    address: str = field(repr=False)
+    state: str
+    nonce: str
+    redeem: Callable[[str], Tokens] = field(repr=False)
 
 
 class OpenIdClient(Protocol):
@@ -85,8 +79,28 @@ class OpenIdClient(Protocol):
         """What brings a refresh token where none came: the rest of a sentence, from its verb on."""
         ...
 
-    def begin(self) -> SignIn[Tokens]:
-        """A sign-in for the ladder; asks nobody yet.  Its ID token is not checked: see `id_token.checked`."""
+    def settle_issuer(self) -> None:
+        """See to it that ``issuer`` is what tokens name; asks nobody where it is known."""
+        ...
+
+    def endpoints(self) -> Endpoints:
+        """What the discovery document says, which is read once."""
+        ...
+
+    def loopback(self, port: int) -> str:
+        """See `SignIn.loopback`."""
+        ...
+
+    def authorization_request(self, redirect_uri: str) -> AuthorizationRequest:
+        """A new request, with a state, a nonce and a verifier of its own (RFC 7636)."""
+        ...
+
+    def device_authorization(self) -> Mapping[str, Any] | None:
+        """The answer of RFC 8628, section 3.2; None where the provider has no such endpoint."""
+        ...
+
+    def redeem_device_code(self, code: str) -> Tokens:
+        """The tokens for a device code (RFC 8628, section 3.4)."""
         ...
 
     def refresh(self, refresh_token: str) -> Tokens:
@@ -96,30 +110,6 @@ class OpenIdClient(Protocol):
     def revoke(self, refresh_token: str) -> bool:
         """End the refresh token at the provider; False where it has no way for that."""
         ...
-
-    def end_session_url(self) -> str | None:
-        """Where a browser ends its session at the provider; it names no token, because it is shown."""
-        ...
-
-
-def refused(client: OpenIdClient, error: RefusedError) -> LoginFailedError:
-    """The provider's no to a sign-in, in its own words."""
-    if error.code in {"access_denied", "authorization_declined"} and error.fix is None:
-        why = f": {error.description}" if error.description else ""
-        return LoginFailedError(
-            f"The sign-in at {client.issuer} was cancelled or denied ({error.code}){why}.",
-            fix="Nothing has changed here.",
-        )
-    if error.code == "expired_token":
-        return LoginFailedError(
-            f"The code expired before it was typed at {client.issuer}.", fix="Each sign-in has a new one."
-        )
-    return LoginFailedError(
-        f"{client.issuer} refused the sign-in: {error}.",
-        fix=error.fix
-        or f"Check `client_id`, `scopes` and the redirect URIs that are registered for {client.client_id}.",
-        finding=error.finding,
-    )
 
 
 def shown(text: str) -> str:

@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
+from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.addresses import is_loopback
-from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens
-from jupyter_federation.redaction import Secret
+from jupyter_federation.openid.client import REFUSALS, RefusedError
+from jupyter_federation.redaction import masked
+from jupyter_federation.sign_in.rung import Tokens
 
 if TYPE_CHECKING:
     from requests import Session
@@ -33,14 +35,11 @@ _DOWN = "provider-down"  # what the doctor calls it
 class Connection:
     """The way to the provider that is called ``provider`` (an address) in messages.
 
-    ``ca_bundle`` is a file of certificates (PEM); without it, REQUESTS_CA_BUNDLE counts.  ``refusals`` are the errors
-    that only a person can change, and ``explained(error, error_description)`` puts one into words.
+    ``ca_bundle`` is a file of certificates (PEM); without it, REQUESTS_CA_BUNDLE counts.
     """
 
     provider: str
     ca_bundle: str | None = None
-    refusals: tuple[str, ...] = REFUSALS
-    explained: Callable[[str, str], RefusedError] = RefusedError
 
     @property
     def options(self) -> dict[str, Any]:
@@ -104,12 +103,14 @@ class Connection:
             raise self.refusal(answer["error"], answer.get("error_description"))
         if "access_token" not in answer:  # which every answer holds; the libraries let a gateway's JSON pass
             raise self.unavailable("answers with something that is not OpenID's")
-        return Tokens.of(answer)
+        given: list[Any] = [answer.get(name) for name in ("id_token", "refresh_token")]
+        id_token, refresh_token = (value if value and isinstance(value, str) else None for value in given)
+        return Tokens(id_token=id_token, refresh_token=refresh_token)
 
     def refusal(self, error: object, description: object) -> RefusedError | FederationError:
         """What an OAuth error is: a no, or an outage that passes by itself (SourceUnavailableError)."""
-        refusal = self.explained(str(error), str(description or ""))
-        return refusal if refusal.code in self.refusals else self.unavailable(f"does not serve now: {refusal}")
+        refusal = explained(str(error), str(description or ""))
+        return refusal if refusal.code in REFUSALS else self.unavailable(f"does not serve now: {refusal}")
 
     def failure(self, error: Exception) -> Exception:
         """A request that did not come to an answer, in words; OSError is what requests' own errors are."""
@@ -159,11 +160,6 @@ def _afresh(error: Exception) -> Exception:
     return error
 
 
-def masked(answer: Mapping[str, Any]) -> dict[str, Any]:
-    """What a provider says, its strings masked: some of them are tokens."""
-    return {name: Secret(value) if isinstance(value, str) else value for name, value in answer.items()}
-
-
 def json_object(response: Any) -> Mapping[str, Any]:
     """The JSON object of requests' answer, masked, an OAuth error too.  Raises requests' HTTPError, or ValueError."""
     try:
@@ -173,4 +169,4 @@ def json_object(response: Any) -> Mapping[str, Any]:
     if not isinstance(answer, dict) or (not response.ok and "error" not in answer):
         response.raise_for_status()
         raise ValueError("not a JSON object")
-    return masked(answer)
+    return masked(answer)  # type: ignore[no-any-return]

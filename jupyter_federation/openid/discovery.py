@@ -9,8 +9,9 @@ from typing import Any
 from urllib.parse import urlencode
 
 from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.addresses import is_safe
-from jupyter_federation.openid.client import RefusedError
+from jupyter_federation.openid.client import REFUSALS
 from jupyter_federation.openid.connection import Connection, json_object
 
 _COGNITO = re.compile(r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.*")
@@ -36,7 +37,7 @@ class Endpoints:
 
         Whether its issuer is the right one is for the caller to say.
         """
-        found = {
+        found: dict[str, Any] = {
             name: _endpoint(document, f"{name}_endpoint", connection)
             for name in ("authorization", "token", "device_authorization", "revocation", "end_session")
         }
@@ -46,11 +47,7 @@ class Endpoints:
         methods = document.get("token_endpoint_auth_methods_supported")  # without it, basic (Discovery 1.0, section 3)
         return cls(
             issuer=str(document.get("issuer")),
-            authorization=found["authorization"],
-            token=found["token"],
-            device_authorization=found["device_authorization"],
-            revocation=found["revocation"],
-            end_session=found["end_session"],
+            **found,
             scopes=tuple(map(str, scopes)) if isinstance(scopes, list) else None,
             secret_in_body=isinstance(methods, list)
             and "client_secret_post" in methods
@@ -77,22 +74,21 @@ def document_of(response: Any, connection: Connection, *, settings: str) -> Mapp
     """
     not_found = response.status_code == 404  # noqa: PLR2004 - HTTP's
     document = {"error": "HTTP 404"} if not_found else json_object(response)
-    if "error" not in document and isinstance(document.get("issuer"), str):
-        return document
     problem, fix = f"has no discovery document at {response.url}", f"Check {settings}"
     if "error" not in document:
+        if isinstance(document.get("issuer"), str):
+            return document
         raise connection.unavailable(f"{problem}: it names no issuer", fix=f"{fix}.", finding="discovery-missing")
-    refusal = connection.refusal(document.get("error"), document.get("error_description"))
-    if isinstance(refusal, RefusedError):
+    refusal = explained(str(document["error"]), str(document.get("error_description") or ""))
+    if refusal.code in REFUSALS:
         raise ConfigurationError(
             f"The provider {connection.provider} {problem}: {refusal}.",
             fix=refusal.fix or f"{fix}.",
             issuer=connection.provider,
             finding=refusal.finding or "discovery-missing",
         )
-    said = str(RefusedError(str(document["error"]), str(document.get("error_description") or "")))
     raise connection.unavailable(
-        f"{problem}: {said}", fix=f"{fix}, or the provider's own status page.", finding="discovery-missing"
+        f"{problem}: {refusal}", fix=f"{fix}, or the provider's own status page.", finding="discovery-missing"
     )
 
 

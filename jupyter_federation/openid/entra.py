@@ -10,28 +10,22 @@ import re
 import secrets
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from jupyter_federation.errors import ConfigurationError, InvalidTokenError, LoginFailedError
-from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.authorization import Answer
-from jupyter_federation.openid.client import REFUSALS, RefusedError, Tokens, refused, shown
+from jupyter_federation.errors import ConfigurationError, InvalidTokenError
+from jupyter_federation.openid.client import AuthorizationRequest, shown
 from jupyter_federation.openid.client_secret import ClientSecret
-from jupyter_federation.openid.connection import Connection, json_object, masked
-from jupyter_federation.openid.device import device_code, polled
+from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.discovery import Endpoints, document_of
-from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
+from jupyter_federation.redaction import Secret, masked
+from jupyter_federation.sign_in.rung import OutOfReachError, Tokens
 
 PUBLIC_CLOUD = "https://login.microsoftonline.com"
 
 _GUID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 _OWN_SCOPES = ("openid", "profile", "offline_access")  # msal asks for these itself, and takes nobody else's
-# What Entra says besides (its references of the device code and the authorization code flow).
-_REFUSALS = (*REFUSALS, "authorization_declined", "bad_verification_code", "invalid_resource", "invalid_tenant")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +50,12 @@ class Entra:
 
     def __init__(self, settings: EntraSettings) -> None:
         self.settings = settings
+        self.client_id = settings.client_id
+        self.how_to_renew = f"have offline_access allowed for {self.client_id}"
         self.tenant = settings.tenant.lower()  # neither an id nor a domain has capitals that count
         self.authority = f"{settings.authority.rstrip('/')}/{self.tenant}"
         self.scopes = [scope for scope in settings.scopes or () if scope not in _OWN_SCOPES]
-        self._connection = Connection(
-            provider=f"{self.authority}/v2.0", ca_bundle=settings.ca_bundle, refusals=_REFUSALS, explained=explained
-        )
+        self._connection = Connection(provider=f"{self.authority}/v2.0", ca_bundle=settings.ca_bundle)
         self._discovered: tuple[Endpoints, Any] | None = None  # and the answer in which they came
 
     @property
@@ -69,31 +63,55 @@ class Entra:
         """By the tenant's id once Entra has been asked; until then by what the profile calls it."""
         return self._connection.provider if self._discovered is None else self._discovered[0].issuer
 
-    @property
-    def client_id(self) -> str:
-        """See `OpenIdClient.client_id`."""
-        return self.settings.client_id
+    def settle_issuer(self) -> None:
+        """Discovery alone knows the id, and with it the issuer, of a domain's tenant."""
+        if not re.fullmatch(_GUID, self.tenant):
+            self.endpoints()
 
-    @property
-    def how_to_renew(self) -> str:
-        """See `OpenIdClient.how_to_renew`."""
-        return f"have offline_access allowed for {self.client_id}"
+    def loopback(self, port: int) -> str:
+        """Registered as http://localhost, any port goes; 127.0.0.1 cannot be typed in."""
+        return f"http://localhost:{port}"
 
-    def begin(self) -> SignIn[Tokens]:
-        """See `OpenIdClient.begin`."""
-        return _SignIn(self)
+    def authorization_request(self, redirect_uri: str) -> AuthorizationRequest:
+        """See `OpenIdClient.authorization_request`; nonce and verifier are msal's."""
+        flow = self._asked(lambda application: _flow(application, self.scopes, redirect_uri))
+        address = str.__str__(flow["auth_uri"])
+
+        def redeem(code: str) -> Tokens:
+            given = {"code": code, "state": flow["state"]}
+            return self._tokens(lambda application: application.acquire_token_by_auth_code_flow(dict(flow), given))
+
+        return AuthorizationRequest(
+            address=address,
+            state=flow["state"],
+            nonce=Secret(parse_qs(urlsplit(address).query)["nonce"][0]),  # the flow's own is what this is the hash of
+            redeem=redeem,
+        )
+
+    def device_authorization(self) -> Mapping[str, Any] | None:
+        """See `OpenIdClient.device_authorization`."""
+        if self.endpoints().device_authorization is None:
+            return None
+        if self.settings.client_secret is not None:
+            raise OutOfReachError("Entra gives a client with a secret no device code.", fix="Choose another way.")
+        answer = self._asked(lambda application: application.initiate_device_flow(self.scopes))
+        if "error" in answer:
+            raise self._connection.refusal(answer["error"], answer.get("error_description"))
+        return answer
+
+    def redeem_device_code(self, code: str) -> Tokens:
+        """See `OpenIdClient.redeem_device_code`."""
+        # msal asks once where the flow has expired; with an interval of 0, which a provider may give, it never stops.
+        flow = {"device_code": code, "expires_at": 0, "interval": 1}
+        return self._tokens(lambda application: application.acquire_token_by_device_flow(flow))
 
     def refresh(self, refresh_token: str) -> Tokens:
         """See `OpenIdClient.refresh`."""
-        return self.tokens(lambda application: application.acquire_token_by_refresh_token(refresh_token, self.scopes))
+        return self._tokens(lambda application: application.acquire_token_by_refresh_token(refresh_token, self.scopes))
 
     def revoke(self, refresh_token: str) -> bool:  # noqa: ARG002 - the protocol's
         """False: Entra has no revocation endpoint."""
         return False
-
-    def end_session_url(self) -> str | None:
-        """See `OpenIdClient.end_session_url`."""
-        return self.endpoints().end_session_url(self.client_id)
 
     def endpoints(self) -> Endpoints:
         """The discovery document.  Raises ConfigurationError where its issuer is not this tenant's."""
@@ -102,21 +120,12 @@ class Entra:
             self._discovered = self._over_the_wire(lambda wire: self._checked(wire.fetch(address)))
         return self._discovered[0]
 
-    def tokens(self, request: Callable[[Any], Mapping[str, Any]]) -> Tokens:
+    def _tokens(self, request: Callable[[Any], Mapping[str, Any]]) -> Tokens:
         """What ``request(application)`` gives of the token endpoint."""
         return self._connection.tokens(self._asked(request))
 
-    def ask(self, request: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
-        """What ``request(application)`` gives, of an msal application that lives as long as the request.
-
-        Raises RefusedError where it is a refusal.
-        """
-        answer = self._asked(request)
-        if "error" in answer:
-            raise self._connection.refusal(answer["error"], answer.get("error_description"))
-        return answer
-
     def _asked(self, request: Callable[[Any], Mapping[str, Any]]) -> Mapping[str, Any]:
+        """What ``request(application)`` gives, of an msal application that lives as long as the request."""
         self.endpoints()
         answer: Mapping[str, Any] = self._over_the_wire(lambda wire: masked(request(self._application(wire))))
         return answer
@@ -208,77 +217,7 @@ class _Wire:
         """The session is its owner's."""
 
 
-class _SignIn:
-    """One sign-in as the ladder's rungs drive it."""
-
-    def __init__(self, entra: Entra) -> None:
-        self._entra = entra
-        self._flow: dict[str, Any] | None = None  # msal's: what it wants back with the answer
-        self._answer: Answer | None = None
-
-    @property
-    def issuer(self) -> str:
-        return self._entra.issuer
-
-    @property
-    def client_id(self) -> str:
-        return self._entra.client_id
-
-    def loopback(self, port: int) -> str:
-        return f"http://localhost:{port}"  # registered as http://localhost, any port goes; 127.0.0.1 cannot be typed in
-
-    def address(self, redirect_uri: str) -> str:
-        flow = self._entra.ask(lambda application: _authorization(application, self._entra.scopes, redirect_uri))
-        self._flow = {name: Secret(value) if isinstance(value, str) else value for name, value in flow.items()}
-        names_itself = self._entra.endpoints().names_itself
-        self._answer = Answer(self._entra, self._flow["state"], names_itself=names_itself, refusal=explained)
-        return str.__str__(self._flow["auth_uri"])
-
-    def redeem(self, answer: Mapping[str, str]) -> Tokens:
-        flow, expected = self._flow, self._answer
-        if flow is None or expected is None:
-            raise LoginFailedError("No sign-in is under way.", fix="Begin one.")
-        try:
-            given = {"code": expected.code(answer), "state": flow["state"]}
-            tokens = self._entra.tokens(
-                lambda application: application.acquire_token_by_auth_code_flow(dict(flow), given)
-            )
-        except RefusedError as error:
-            failure = refused(self._entra, error)
-        else:
-            return replace(tokens, nonce=Secret(parse_qs(urlsplit(flow["auth_uri"]).query)["nonce"][0]))
-        raise failure
-
-    def bring(self, token: str) -> Tokens:
-        if not re.fullmatch(_GUID, self._entra.tenant):
-            self._entra.endpoints()  # which alone know the id, and with it the issuer, of a domain's tenant
-        return Tokens(id_token=Secret(token), brought=True)
-
-    def device_code(self) -> DeviceCode:
-        entra = self._entra
-        if entra.endpoints().device_authorization is None:
-            raise OutOfReachError(f"{self.issuer} does not sign in by a device code.", fix="Choose another way.")
-        if entra.settings.client_secret is not None:
-            raise OutOfReachError("Entra gives a client with a secret no device code.", fix="Choose another way.")
-        try:
-            flow = entra.ask(lambda application: application.initiate_device_flow(entra.scopes))
-        except RefusedError as error:
-            raise OutOfReachError(
-                f"{self.issuer} refuses to sign in by a device code: {error}.",
-                fix=error.fix or "Have it allowed for the client.",
-            ) from None
-        return device_code(flow, self.issuer)
-
-    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
-        # msal asks once where the flow has expired; with an interval of 0, which a provider may give, it never stops.
-        def redeem() -> Tokens:
-            flow = {"device_code": device_code.code, "expires_at": 0, "interval": 1}
-            return self._entra.tokens(lambda application: application.acquire_token_by_device_flow(flow))
-
-        return polled(self._entra, redeem)
-
-
-def _authorization(application: Any, scopes: list[str], redirect_uri: str) -> Mapping[str, Any]:
+def _flow(application: Any, scopes: list[str], redirect_uri: str) -> Mapping[str, Any]:
     """Msal's flow: its address, state, nonce and verifier."""
     with warnings.catch_warnings():
         # It is for form_post, which a Jupyter server refuses (Origin: null) and a pasted address cannot hold.

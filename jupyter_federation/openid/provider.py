@@ -7,21 +7,20 @@ and logout (OpenID Connect RP-Initiated Logout 1.0).  The requests are Authlib's
 from __future__ import annotations
 
 import base64
+import hashlib
+import secrets
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urlencode
 
-from jupyter_federation.errors import ConfigurationError, LoginFailedError
-from jupyter_federation.openid.authorization import Authorization
-from jupyter_federation.openid.client import RefusedError, Tokens, refused, shown
+from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.openid.client import AuthorizationRequest, shown
 from jupyter_federation.openid.client_secret import ClientSecret
-from jupyter_federation.openid.connection import Connection, json_object, masked
-from jupyter_federation.openid.device import device_code, polled
+from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.discovery import Endpoints, document_of
-from jupyter_federation.redaction import Secret
-from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, SignIn
+from jupyter_federation.redaction import Secret, masked
+from jupyter_federation.sign_in.rung import Tokens
 
 T = TypeVar("T")
 
@@ -53,35 +52,28 @@ class Provider:
         self.settings = settings
         self._connection = Connection(provider=settings.issuer, ca_bundle=settings.ca_bundle)
         self._endpoints: Endpoints | None = None
-
-    @property
-    def issuer(self) -> str:
-        """The issuer as it is configured."""
-        return self.settings.issuer
-
-    @property
-    def client_id(self) -> str:
-        """See `OpenIdClient.client_id`."""
-        return self.settings.client_id
-
-    @property
-    def how_to_renew(self) -> str:
-        """See `OpenIdClient.how_to_renew`."""
+        self.issuer = settings.issuer
+        self.client_id = settings.client_id
         by_scope = f"have offline_access allowed for {self.client_id} and asked for (`scopes`)"
-        return self.settings.how_to_renew or by_scope
+        self.how_to_renew = settings.how_to_renew or by_scope
 
-    def begin(self) -> SignIn[Tokens]:
-        """See `OpenIdClient.begin`."""
-        return _SignIn(self)
+    def settle_issuer(self) -> None:
+        """Nothing: it is configured."""
+
+    def loopback(self, port: int) -> str:
+        """See `SignIn.loopback`."""
+        return f"http://127.0.0.1:{port}/"
 
     def endpoints(self) -> Endpoints:
         """The discovery document; its issuer is compared exactly (OpenID Connect Discovery 1.0, section 4.3)."""
         if self._endpoints is None:
             address = f"{self.issuer.rstrip('/')}/.well-known/openid-configuration"
-            document = self._ask(
-                lambda client, how: document_of(client.get(address, **how), self._connection, settings="`issuer`"),
-                as_the_client=False,
-            )
+
+            def get(client: Any, how: dict[str, Any]) -> Mapping[str, Any]:
+                answer = client.get(address, withhold_token=True, **how)
+                return document_of(answer, self._connection, settings="`issuer`")
+
+            document = self._ask(get, as_the_client=False)
             if document["issuer"] != self.issuer:
                 raise ConfigurationError(
                     f"`issuer` is {self.issuer}, and the provider calls itself {shown(document['issuer'])}.",
@@ -101,13 +93,36 @@ class Provider:
             scopes = scopes if known is None else tuple(each for each in scopes if each in known)
         return " ".join(dict.fromkeys(("openid", *scopes)))
 
-    def redeem_code(self, code: str, *, redirect_uri: str, verifier: str) -> Tokens:
-        """The tokens for an authorization code (RFC 7636, section 4.5)."""
-        given = {"code": code, "redirect_uri": redirect_uri, "code_verifier": verifier}
-        return self._tokens("authorization_code", **given)
+    def authorization_request(self, redirect_uri: str) -> AuthorizationRequest:
+        """See `OpenIdClient.authorization_request`."""
+        state, nonce = Secret(secrets.token_urlsafe(32)), Secret(secrets.token_urlsafe(32))
+        verifier = Secret(secrets.token_urlsafe(48))  # 64 characters; RFC 7636 wants 43 to 128
+        challenge = base64.urlsafe_b64encode(hashlib.sha256(verifier.encode()).digest()).rstrip(b"=").decode()
+        endpoint, scope = self.endpoints().authorization, self.scope()
+        query = {
+            "client_id": self.client_id,
+            "response_type": "code",
+            "redirect_uri": redirect_uri,
+            "scope": scope,
+            "state": state,
+            "nonce": nonce,
+            "code_challenge": challenge,
+            "code_challenge_method": "S256",
+            # OpenID Connect Core 1.0, section 11: without consent there is no offline access.
+            **({"prompt": "consent"} if "offline_access" in scope.split() else {}),
+            **self.settings.parameters,
+        }
+        return AuthorizationRequest(
+            address=f"{endpoint}{'&' if '?' in endpoint else '?'}{urlencode(query)}",
+            state=state,
+            nonce=nonce,
+            redeem=lambda code: self._tokens(
+                "authorization_code", code=code, redirect_uri=redirect_uri, code_verifier=verifier
+            ),
+        )
 
     def redeem_device_code(self, code: str) -> Tokens:
-        """The tokens for a device code (RFC 8628, section 3.4)."""
+        """See `OpenIdClient.redeem_device_code`."""
         return self._tokens(DEVICE_CODE, device_code=code)
 
     def refresh(self, refresh_token: str) -> Tokens:
@@ -115,16 +130,17 @@ class Provider:
         return self._tokens("refresh_token", refresh_token=refresh_token)
 
     def device_authorization(self) -> Mapping[str, Any] | None:
-        """The answer of RFC 8628, section 3.2; None where the provider has no such endpoint."""
+        """See `OpenIdClient.device_authorization`."""
         address = self.endpoints().device_authorization
         if address is None:
             return None
         form = {"scope": self.scope()}
-        answer = self._ask(
-            lambda client, how: json_object(
-                client.post(address, data=form, auth=client.client_auth(client.token_endpoint_auth_method), **how)
-            )
-        )
+
+        def post(client: Any, how: dict[str, Any]) -> Mapping[str, Any]:
+            auth = client.client_auth(client.token_endpoint_auth_method)
+            return json_object(client.post(address, data=form, auth=auth, withhold_token=True, **how))
+
+        answer = self._ask(post)
         if "error" in answer:
             raise self._connection.refusal(answer["error"], answer.get("error_description"))
         return answer
@@ -136,19 +152,15 @@ class Provider:
             return False
         answer = self._ask(
             lambda client, how: client.revoke_token(
-                address, token=refresh_token, token_type_hint="refresh_token", **_request(how)
+                address, token=refresh_token, token_type_hint="refresh_token", **how
             )
         )
         return bool(answer.status_code == 200)  # noqa: PLR2004 - RFC 7009, section 2.2
 
-    def end_session_url(self) -> str | None:
-        """See `OpenIdClient.end_session_url`."""
-        return self.endpoints().end_session_url(self.client_id)
-
     def _tokens(self, grant_type: str, **form: str) -> Tokens:
         address = self.endpoints().token
         answer = self._ask(
-            lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **_request(how)))
+            lambda client, how: masked(client.fetch_token(address, grant_type=grant_type, **form, **how))
         )
         return self._connection.tokens(answer)
 
@@ -173,73 +185,7 @@ class Provider:
         def meaning(error: Exception) -> Exception | None:
             return self._connection.refusal(error.error, error.description) if isinstance(error, OAuthError) else None
 
-        how = {**self._connection.options, "withhold_token": True}
-        return self._connection.ask(session, lambda client: request(client, how), meaning)
-
-
-class _SignIn:
-    """One sign-in as the ladder's rungs drive it."""
-
-    def __init__(self, provider: Provider) -> None:
-        self._provider = provider
-        self._authorization: Authorization | None = None
-
-    @property
-    def issuer(self) -> str:
-        return self._provider.issuer
-
-    @property
-    def client_id(self) -> str:
-        return self._provider.client_id
-
-    def loopback(self, port: int) -> str:
-        return f"http://127.0.0.1:{port}/"
-
-    def address(self, redirect_uri: str) -> str:
-        provider = self._provider
-        self._authorization = Authorization(
-            provider,
-            provider.endpoints(),
-            scope=provider.scope(),
-            redirect_uri=redirect_uri,
-            parameters=provider.settings.parameters,
-        )
-        return self._authorization.address
-
-    def redeem(self, answer: Mapping[str, str]) -> Tokens:
-        request = self._authorization
-        if request is None:
-            raise LoginFailedError("No sign-in is under way.", fix="Begin one.")
-        try:
-            code = request.answer.code(answer)
-            tokens = self._provider.redeem_code(code, redirect_uri=request.redirect_uri, verifier=request.verifier)
-        except RefusedError as error:
-            failure = refused(self._provider, error)
-        else:
-            return replace(tokens, nonce=request.nonce)
-        raise failure
-
-    def bring(self, token: str) -> Tokens:
-        return Tokens(id_token=Secret(token), brought=True)
-
-    def device_code(self) -> DeviceCode:
-        try:
-            answer = self._provider.device_authorization()
-        except RefusedError as error:
-            raise OutOfReachError(
-                f"{self.issuer} refuses to sign in by a device code: {error}.", fix="Have it allowed for the client."
-            ) from None
-        if answer is None:
-            raise OutOfReachError(f"{self.issuer} does not sign in by a device code.", fix="Choose another way.")
-        return device_code(answer, self.issuer)
-
-    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
-        return polled(self._provider, lambda: self._provider.redeem_device_code(device_code.code))
-
-
-def _request(how: Mapping[str, Any]) -> dict[str, Any]:
-    """The options that Authlib's own calls take: they bring their own authorization."""
-    return {name: value for name, value in how.items() if name != "withhold_token"}
+        return self._connection.ask(session, lambda client: request(client, self._connection.options), meaning)
 
 
 def _basic(client: Any, method: str, uri: str, headers: Any, body: str) -> tuple[str, Any, str]:  # noqa: ARG001 - Authlib's

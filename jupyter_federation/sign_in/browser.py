@@ -15,15 +15,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.receiver import Receiver
-from jupyter_federation.sign_in.rung import PATIENCE, SignIn, query_of
+from jupyter_federation.sign_in.rung import PATIENCE, SignIn, Tokens, query_of
 from jupyter_federation.tokens import Prompt
-
-T = TypeVar("T")
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><meta name="referrer" content="no-referrer">
 <meta http-equiv="refresh" content="0; url={address}"><title>To the sign-in</title>
@@ -107,7 +104,7 @@ class BrowserRung:
         self._patience = patience
         self._instead = instead
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
         with contextlib.ExitStack() as stack:
             receiver = stack.enter_context(Receiver(self._ports))

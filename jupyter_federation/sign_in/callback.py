@@ -6,15 +6,12 @@ import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
 
 from jupyter_federation.errors import FederationError, LoginFailedError
 from jupyter_federation.mailbox import Expectation, Mailbox
 from jupyter_federation.offer import Offer
-from jupyter_federation.sign_in.rung import PATIENCE, OutOfReachError, SignIn, query_of
+from jupyter_federation.sign_in.rung import PATIENCE, OutOfReachError, SignIn, Tokens, query_of
 from jupyter_federation.tokens import Prompt
-
-T = TypeVar("T")
 
 _EVERY = 0.1  # seconds between two looks into the mailbox
 
@@ -33,7 +30,7 @@ class CallbackRung:
         self._patience = patience
         self._instead = instead
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
         redirect_uri = self._redirect_uri()
         address = sign_in.address(redirect_uri)

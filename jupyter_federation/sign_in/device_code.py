@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError, SourceUnavailableError
 from jupyter_federation.offer import Offer
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.sign_in.rung import SignIn, Tokens
 from jupyter_federation.tokens import Prompt
-
-T = TypeVar("T")
 
 _LONGEST_INTERVAL = timedelta(minutes=1)  # or a short outage would cost the rest of the code's life
 _KEEP_IT = "Give the code to nobody."
@@ -27,7 +24,7 @@ class DeviceCodeRung:
     def __init__(self, *, pause: Callable[[float], None] = time.sleep) -> None:
         self._pause = pause
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
         device = sign_in.device_code()
         steps: tuple[str, ...] = (f"Open this on any device, type the code below, and sign in. {_KEEP_IT}",)
@@ -51,7 +48,7 @@ class DeviceCodeRung:
             try:
                 answer = sign_in.poll(device)
             except SourceUnavailableError:  # RFC 8628, 3.5: after a connection timeout, back off and go on
-                interval = min(interval * 2, _LONGEST_INTERVAL)
+                interval = max(interval, min(interval * 2, _LONGEST_INTERVAL))
                 continue
             if not isinstance(answer, timedelta):
                 return answer

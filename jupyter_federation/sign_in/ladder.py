@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from itertools import dropwhile
 
 from jupyter_federation.errors import ConfigurationError, LoginFailedError
 from jupyter_federation.mailbox import Mailbox
@@ -13,11 +13,9 @@ from jupyter_federation.sign_in.browser import BrowserRung, browser_is_here, ope
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.paste import PasteRung
-from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn
+from jupyter_federation.sign_in.rung import OutOfReachError, Rung, SignIn, Tokens
 from jupyter_federation.sign_in.token import TokenRung
 from jupyter_federation.tokens import Prompt, nobody_here
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -61,7 +59,7 @@ class Ladder:
         self._mailbox = mailbox
         self._way_back = way_back
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """Sign in.
 
         Raises ConfigurationError where the policy leaves no way, LoginRequiredError where nobody can be asked,
@@ -96,33 +94,32 @@ class Ladder:
     def _rungs(self) -> list[Rung]:
         """From the first to the last; those below the one that was asked for come after it."""
         manner, asked = self._manner, self._asked()
-        names = (BrowserRung.name, PasteRung.name, DeviceCodeRung.name, TokenRung.name)
-        allowed = names if manner.allowed is None else manner.allowed
-        if not allowed:
+
+        def is_allowed(name: str) -> bool:
+            return manner.allowed is None or name in manner.allowed
+
+        if manner.allowed is not None and not manner.allowed:
             raise ConfigurationError(
                 f"The policy allows no way of signing in ({manner.allowed_by}).",
                 fix="Bring a token by another `source`, or ask your administrator.",
             )
-        rungs: list[Rung] = []
-        if not manner.token_prompt:
-            if not manner.use_device_code:
-                here = self._browser_is_here()
-                if not manner.no_browser:
-                    pasting = self._line_with("--no-browser") if PasteRung.name in allowed else None
-                    if here:
-                        browser = BrowserRung(manner.redirect_ports, open_browser=self._open_browser, instead=pasting)
-                        rungs.append(browser)
-                    rungs.append(CallbackRung(self._mailbox or Mailbox.default(), instead=pasting))
-                rungs.append(PasteRung(manner.redirect_ports, browser_is_here=here))
-            rungs.append(DeviceCodeRung())
-        rungs.append(TokenRung())
-        if asked is not None and asked not in allowed:
+        if asked is not None and not is_allowed(asked):
             raise ConfigurationError(
                 f"The policy allows signing in by {' or '.join(manner.allowed or ())} alone ({manner.allowed_by}), and "
                 f"what was asked for is {asked}.",
                 fix="Leave --no-browser, --use-device-code and --token-prompt out, or ask your administrator.",
             )
-        return [rung for rung in rungs if rung.name in allowed]
+        here = self._browser_is_here()
+        pasting = self._line_with("--no-browser") if is_allowed(PasteRung.name) else None
+        ways: list[Rung] = [
+            BrowserRung(manner.redirect_ports, open_browser=self._open_browser, instead=pasting),
+            CallbackRung(self._mailbox or Mailbox.default(), instead=pasting),
+            PasteRung(manner.redirect_ports, browser_is_here=here),
+            DeviceCodeRung(),
+            TokenRung(),
+        ]
+        from_there = dropwhile(lambda rung: asked not in (None, rung.name), ways[0 if here else 1 :])
+        return [rung for rung in from_there if is_allowed(rung.name)]
 
     def _asked(self) -> str | None:
         """The word of the way that was asked for; None: whichever there is."""
@@ -155,7 +152,7 @@ class _Explaining:
         self._prompt.waiting(what, seconds)
 
 
-def _out_of_reach(sign_in: SignIn[T], out_of_reach: list[OutOfReachError]) -> LoginFailedError:
+def _out_of_reach(sign_in: SignIn, out_of_reach: list[OutOfReachError]) -> LoginFailedError:
     return LoginFailedError(
         f"There is no way to sign in at {sign_in.issuer} from here. {' '.join(map(str, out_of_reach))}",
         fix="Bring a token by another `source`: file, env or var (--token-file PATH, --token-env NAME).",

@@ -5,15 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
 from jupyter_federation.sign_in.receiver import HOST, taken
-from jupyter_federation.sign_in.rung import SignIn, query_of
+from jupyter_federation.sign_in.rung import SignIn, Tokens, query_of
 from jupyter_federation.tokens import Prompt
-
-T = TypeVar("T")
 
 
 class PasteRung:
@@ -26,7 +23,7 @@ class PasteRung:
         self._ports = ports
         self._browser_is_here = browser_is_here
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
         with _silent_port(self._ports, browser_is_here=self._browser_is_here) as port:
             redirect_uri = sign_in.loopback(port)

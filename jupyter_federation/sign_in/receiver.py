@@ -27,6 +27,7 @@ HOST = "127.0.0.1"  # never a name, which may lead elsewhere, nor every interfac
 
 _HTTP = 80  # the port that browsers leave out
 _PATIENCE = 5.0  # seconds for which a connection may stay silent
+_MOST_CONNECTIONS = 64  # at a time, each with a thread; one more ends the oldest
 _PAGE = b"""<!doctype html><html lang="en"><meta charset="utf-8"><title>Back to the notebook</title>
 <body style="font: 16px/1.5 system-ui, sans-serif; margin: 12vh auto; max-width: 26rem; padding: 0 1rem">
 <h1 style="font-size: 1.4rem">You can close this window</h1><p>The notebook goes on, and says how the sign-in went.</p>
@@ -40,7 +41,8 @@ class Receiver:
     is not found, and the wait goes on.
 
     Tries ``ports`` in order, or takes any free port where there are none.  Raises OutOfReachError where all are taken.
-    Each connection has a thread and a time limit, so a silent one keeps nobody waiting.
+    Each connection has a thread and a time limit, so a silent one keeps nobody waiting; many of them are no more than a
+    few threads.
     """
 
     def __init__(self, ports: Sequence[int] = ()) -> None:
@@ -106,7 +108,7 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
     def __init__(self, port: int) -> None:
         self.answers: queue.SimpleQueue[dict[str, str]] = queue.SimpleQueue()
         self.state: str | None = None
-        self._connections: set[socket.socket] = set()
+        self._connections: dict[socket.socket, None] = {}  # in the order in which they came
         super().__init__((HOST, port), _Handler)
 
     def awaits(self, answer: Mapping[str, str]) -> bool:
@@ -120,22 +122,29 @@ class _Server(socketserver.ThreadingMixIn, HTTPServer):
         self.server_name, self.server_port = HOST, self.server_address[1]
 
     def process_request(self, request: Any, client_address: Any) -> None:
-        self._connections.add(request)
+        self._connections[request] = None
         super().process_request(request, client_address)
+        for each in list(self._connections)[:-_MOST_CONNECTIONS]:
+            _end(each)
 
     def shutdown_request(self, request: Any) -> None:
-        self._connections.discard(request)
+        self._connections.pop(request, None)
         super().shutdown_request(request)
 
     def server_close(self) -> None:
         """Close the port, and whatever connection is still half open."""
         super().server_close()
         for each in list(self._connections):
-            with contextlib.suppress(OSError):
-                each.shutdown(socket.SHUT_RD)  # its thread, which is reading, ends and closes it
+            _end(each)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Nothing: a connection that broke is no news, and its traceback would show the request."""
+
+
+def _end(connection: socket.socket) -> None:
+    """Its thread, which is reading, ends and closes it."""
+    with contextlib.suppress(OSError):
+        connection.shutdown(socket.SHUT_RD)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
+from typing import Protocol
 from urllib.parse import parse_qsl, urlsplit
 
 from jupyter_federation.errors import TokenError
@@ -14,9 +14,6 @@ from jupyter_federation.tokens import Prompt
 
 PATIENCE = timedelta(minutes=5)
 """How long a person may take."""
-
-T = TypeVar("T")
-T_co = TypeVar("T_co", covariant=True)
 
 
 class OutOfReachError(TokenError):
@@ -39,7 +36,21 @@ class DeviceCode:
     interval: timedelta
 
 
-class SignIn(Protocol[T_co]):
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tokens:
+    """What the token endpoint gave; the access token is not kept, because nothing here needs it.
+
+    ``nonce`` is what the ID token has to repeat, None where nothing was asked of it.  ``brought`` tells that the ID
+    token came from the person, and not from the provider.
+    """
+
+    id_token: str | None = field(default=None, repr=False)
+    refresh_token: str | None = field(default=None, repr=False)
+    nonce: str | None = field(default=None, repr=False)
+    brought: bool = False
+
+
+class SignIn(Protocol):
     """One sign-in at one provider, which succeeds at most once.
 
     `address` begins it anew: its state, nonce and verifier are those of the last call.
@@ -63,24 +74,24 @@ class SignIn(Protocol[T_co]):
         """Where the person's browser begins; in the end the provider sends it to ``redirect_uri``."""
         ...
 
-    def redeem(self, answer: Mapping[str, str]) -> T_co:
-        """What the sign-in gives for the query of the redirect.
+    def redeem(self, answer: Mapping[str, str]) -> Tokens:
+        """The tokens for the query of the redirect; the ID token is not checked yet.
 
         Raises LoginFailedError where the answer is not to this sign-in or is a refusal, InvalidTokenError where what
         came is not ours, SourceUnavailableError where the provider is down.
         """
         ...
 
-    def bring(self, token: str) -> T_co:
-        """What the sign-in gives for an ID token that the person brings.  Asks nobody, as far as that is possible."""
+    def bring(self, token: str) -> Tokens:
+        """The same for an ID token that the person brings.  Asks nobody, as far as that is possible."""
         ...
 
     def device_code(self) -> DeviceCode:
         """Begin the sign-in by a code.  Raises OutOfReachError where the provider has no such way."""
         ...
 
-    def poll(self, device_code: DeviceCode) -> T_co | timedelta:
-        """What the sign-in gives, or how much longer than before to wait between two polls (zero: no longer).
+    def poll(self, device_code: DeviceCode) -> Tokens | timedelta:
+        """The tokens, or how much longer than before to wait between two polls (zero: no longer).
 
         Raises LoginFailedError where the person said no or the code has expired, SourceUnavailableError where the
         provider did not answer this time.
@@ -101,7 +112,7 @@ class Rung(Protocol):
         """What chooses it on the line (``--no-browser``); None: nothing has to be said, and nothing can be."""
         ...
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """Take the person through it.
 
         Raises OutOfReachError where it cannot begin, and what the `SignIn` raises.  However it ends, nothing listens

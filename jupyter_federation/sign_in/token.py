@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
-
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.offer import Offer
-from jupyter_federation.sign_in.rung import SignIn
+from jupyter_federation.sign_in.rung import SignIn, Tokens
 from jupyter_federation.tokens import Prompt
-
-T = TypeVar("T")
 
 
 class TokenRung:
@@ -18,7 +14,7 @@ class TokenRung:
     name = "token"
     option = "--token-prompt"
 
-    def climb(self, sign_in: SignIn[T], prompt: Prompt) -> T:
+    def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
         offer = Offer(
             issuer=sign_in.issuer,

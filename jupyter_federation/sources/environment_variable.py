@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from jupyter_federation.errors import InvalidTokenError, SourceUnavailableError
+from jupyter_federation.errors import SourceUnavailableError
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, TokenSource, token_at
 
 
 class EnvironmentVariableSource(TokenSource):
@@ -31,14 +31,4 @@ class EnvironmentVariableSource(TokenSource):
                 f"The environment variable {self._name} is not set in this kernel.",
                 fix="Set it before Jupyter starts, or name another one (`--token-env NAME`, `variable` in a profile).",
             )
-        try:
-            return IdToken.parse(Secret(os.environ[self._name]))
-        except InvalidTokenError as error:
-            raise error.restated(problem=f"The environment variable {self._name}: {error.problem}") from None
-
-    def login(self, prompt: Prompt) -> IdToken:  # noqa: ARG002 - the protocol's; a variable needs no person
-        """The same as `token`."""
-        return self.token()
-
-    def forget(self) -> None:
-        """Nothing is held; the variable belongs to whoever set it."""
+        return token_at(f"The environment variable {self._name}", Secret(os.environ[self._name]))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyter_federation.errors import FederationError, InvalidTokenError, SourceUnavailableError
-from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.redaction import Secret, SecretBytes
+from jupyter_federation.tokens import IdToken, TokenSource, token_at
 
 _LARGEST = 65_536  # bytes; AWS takes 50,000 characters at most
 
@@ -28,18 +28,7 @@ class FileSource(TokenSource):
 
         Raises SourceUnavailableError where the file cannot be read, InvalidTokenError where it holds no token.
         """
-        text = self._text()
-        try:
-            return IdToken.parse(text)
-        except InvalidTokenError as error:
-            raise error.restated(problem=f"The token file {self._path}: {error.problem}") from None
-
-    def login(self, prompt: Prompt) -> IdToken:  # noqa: ARG002 - the protocol's; a file needs no person
-        """The same as `token`."""
-        return self.token()
-
-    def forget(self) -> None:
-        """Nothing is held."""
+        return token_at(f"The token file {self._path}", self._text())
 
     def _text(self) -> Secret:
         try:
@@ -47,7 +36,13 @@ class FileSource(TokenSource):
             if not path.is_file():
                 raise self._unavailable("is not a regular file" if path.exists() else "does not exist")
             with path.open("rb") as file:
-                return Secret(self._checked(file.read(_LARGEST + 1)), "utf-8-sig")
+                content = SecretBytes(file.read(_LARGEST + 1))
+            if len(content) > _LARGEST:
+                raise InvalidTokenError(
+                    f"The token file {self._path} is larger than {_LARGEST:,} bytes: it holds more than a token.",
+                    fix="Name a file that holds the bare token and nothing else.",
+                )
+            return Secret(content, "utf-8-sig")
         except UnicodeDecodeError:
             raise InvalidTokenError(
                 f"The token file {self._path} is not UTF-8 text.",
@@ -56,14 +51,6 @@ class FileSource(TokenSource):
         except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home for ~; ValueError: a NUL inside
             reason = error.strerror if isinstance(error, OSError) else None
             raise self._unavailable(f"cannot be read: {reason or type(error).__name__}") from error
-
-    def _checked(self, content: bytes) -> bytes:
-        if len(content) > _LARGEST:
-            raise InvalidTokenError(
-                f"The token file {self._path} is larger than {_LARGEST:,} bytes: it holds more than a token.",
-                fix="Name a file that holds the bare token and nothing else.",
-            )
-        return content
 
     def _unavailable(self, problem: str) -> FederationError:
         return SourceUnavailableError(

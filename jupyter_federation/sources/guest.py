@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, TokenSource
 
 
 class GuestSource(TokenSource):
@@ -17,10 +17,3 @@ class GuestSource(TokenSource):
     def token(self) -> IdToken:
         """The empty token."""
         return IdToken(raw=Secret(""))
-
-    def login(self, prompt: Prompt) -> IdToken:  # noqa: ARG002 - the protocol's; a guest is not asked
-        """The same as `token`."""
-        return self.token()
-
-    def forget(self) -> None:
-        """Nothing is held."""

@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlsplit
 
 from jupyter_federation.errors import (
@@ -27,7 +27,7 @@ from jupyter_federation.errors import (
 )
 from jupyter_federation.openid.connection import Connection
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource, token_at, utc_now
 
 if TYPE_CHECKING:
     from requests import Session
@@ -46,10 +46,6 @@ _NOT_RENEWED = {
 }
 _START_AGAIN = "JupyterHub sets it: stop your server and start it again (File, Hub Control Panel)."
 _LOG_IN_AGAIN = "Log in to the hub again (File, Hub Control Panel, or the hub's own page), then run %federate."
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,7 +67,7 @@ class JupyterHubSource(TokenSource):
         auth_state_key: str = "id_token",
         ca_bundle: str | None = None,
         environment: Mapping[str, str] = os.environ,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._key = auth_state_key
@@ -152,10 +148,6 @@ class JupyterHubSource(TokenSource):
         with self._lock:
             self._received, self._ended, self._problem = None, False, None
 
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse: it holds the token."""
-        raise TypeError("a token source cannot be pickled or copied")
-
     def _ask(self) -> IdToken:
         auth_state = self._auth_state()
         self._kept = NOTE in auth_state
@@ -173,10 +165,7 @@ class JupyterHubSource(TokenSource):
         text = auth_state.get(self._key)
         if not isinstance(text, str) or not text:
             raise self._no_token(auth_state)
-        try:
-            token = IdToken.parse(Secret(text))
-        except InvalidTokenError as error:
-            raise error.restated(problem=f"The hub's `{self._key}`: {error.problem}") from None
+        token = token_at(f"The hub's `{self._key}`", Secret(text))
         now = self._now()
         if _has_expired(token, now):
             raise _expired(token, problem)

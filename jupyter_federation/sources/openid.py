@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
-from typing import Any, NoReturn
+from datetime import datetime, timedelta
 
 from jupyter_federation.errors import (
     ConfigurationError,
@@ -17,16 +17,14 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client import OpenIdClient, RefusedError
 from jupyter_federation.openid.id_token import checked
 from jupyter_federation.sign_in.ladder import Ladder
-from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
+from jupyter_federation.sign_in.rung import Tokens
+from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource, utc_now
 
 _PATIENCE = 5.0  # seconds to wait for a renewal that another thread has under way
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,7 +94,7 @@ class OpenIdSource(TokenSource):
         ladder: Ladder,
         *,
         longest: timedelta | None = None,
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         way_back: str = "%federate",
     ) -> None:
         self._client = client
@@ -171,7 +169,7 @@ class OpenIdSource(TokenSource):
 
         Raises what `Ladder.climb` raises, and InvalidTokenError where the ID token is not ours.
         """
-        tokens = self._ladder.climb(self._client.begin(), prompt)
+        tokens = self._ladder.climb(OpenIdSignIn(self._client), prompt)
         now = self._now()
         token = checked(tokens, self._client, now)
         held = _Held(token=token, received_at=now, refresh_token=tokens.refresh_token)
@@ -193,7 +191,7 @@ class OpenIdSource(TokenSource):
     def _end_at_the_provider(self, grant: _Grant) -> SignedOut:
         revoked, end_session_url = False, None
         try:
-            end_session_url = self._client.end_session_url()
+            end_session_url = self._client.endpoints().end_session_url(self._client.client_id)
             if grant.is_ours:
                 renewed = grant.renewing.acquire(timeout=_PATIENCE)  # with rotation, the token before it is no good
                 try:
@@ -205,10 +203,6 @@ class OpenIdSource(TokenSource):
         except (FederationError, RefusedError):
             pass  # it says so in what it returns: clear must not fail
         return SignedOut(revoked=revoked, end_session_url=end_session_url)
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse: it holds the tokens."""
-        raise TypeError("a token source cannot be pickled or copied")
 
     def _usable(self) -> _Grant:
         """The sign-in.  Raises LoginRequiredError where there is none, or it is over."""
@@ -224,39 +218,47 @@ class OpenIdSource(TokenSource):
         return grant
 
     def _renew(self, grant: _Grant) -> None:
-        """Get the ID token that the refresh token brings; a new refresh token is kept at once, if it is theirs."""
-        held, failure = grant.held, None
+        """Get the ID token that the refresh token brings."""
         try:
-            tokens = self._client.refresh(held.refresh_token or "")
+            tokens = self._client.refresh(grant.held.refresh_token or "")
         except RefusedError as error:
-            if error.code == "invalid_client":  # a secret that was changed there first, say: the refresh token is good
-                failure = ConfigurationError(
-                    f"{self._client.issuer} does not take {self._client.client_id} for the application that signed in: "
-                    f"{error}.",
-                    fix=error.fix or "Check the client's secret, and whether the application is registered still.",
-                )
-            refusal = str(error)
+            refusal = error
         else:
-            foreign = tokens.id_token is not None and IdToken.parse(tokens.id_token).subject != held.token.subject
-            if not foreign:
-                grant.held = held = replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
-            if tokens.id_token is not None:
-                token = checked(tokens, self._client, self._now())
-                if foreign:  # OpenID Connect Core 1.0, section 12.2
-                    raise InvalidTokenError(
-                        f"{self._client.issuer} renewed the sign-in with somebody else's ID token.",
-                        fix=f"Run %federate clear, then {self._way_back}; if it stays, tell your administrator.",
-                    )
-                grant.held = replace(held, token=token, received_at=self._now(), refresh_gives_none=False)
-                return
-            grant.held = held = replace(held, refresh_gives_none=True)
-            if not grant.has_expired(self._now()):
-                return
-            refusal = "its answers hold no ID token"
-        if failure is not None:
-            raise failure
-        grant.held = replace(held, refused=refusal, refresh_token=None)
-        raise self._needs_you(f"is not renewed any longer: {refusal}")
+            self._take(grant, tokens)
+            return
+        if refusal.code == "invalid_client":  # a secret that was changed there first, say: the refresh token is good
+            raise ConfigurationError(
+                f"{self._client.issuer} does not take {self._client.client_id} for the application that signed in: "
+                f"{refusal}.",
+                fix=refusal.fix or "Check the client's secret, and whether the application is registered still.",
+            )
+        raise self._refused(grant, str(refusal))
+
+    def _take(self, grant: _Grant, tokens: Tokens) -> None:
+        """What a renewal has brought: a new refresh token at once, unless it comes with somebody else's ID token."""
+        held, foreign = grant.held, False
+        if tokens.id_token is not None:
+            with contextlib.suppress(InvalidTokenError):  # `checked` says what is wrong with it
+                foreign = IdToken.parse(tokens.id_token).subject not in (None, held.token.subject)
+        if not foreign:
+            grant.held = held = replace(held, refresh_token=tokens.refresh_token or held.refresh_token)
+        if tokens.id_token is None:
+            grant.held = replace(held, refresh_gives_none=True)
+            if grant.has_expired(self._now()):
+                raise self._refused(grant, "its answers hold no ID token")
+            return
+        token = checked(tokens, self._client, self._now())
+        if foreign:  # OpenID Connect Core 1.0, section 12.2
+            raise InvalidTokenError(
+                f"{self._client.issuer} renewed the sign-in with somebody else's ID token.",
+                fix=f"Run %federate clear, then {self._way_back}; if it stays, tell your administrator.",
+            )
+        grant.held = replace(held, token=token, received_at=self._now(), refresh_gives_none=False)
+
+    def _refused(self, grant: _Grant, why: str) -> LoginRequiredError:
+        """The end of a sign-in that nothing renews any longer, noted."""
+        grant.held = replace(grant.held, refused=why, refresh_token=None)
+        return self._needs_you(f"is not renewed any longer: {why}")
 
     def _end(self, grant: _Grant) -> datetime | None:
         return None if self._longest is None else grant.signed_in_at + self._longest

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
+from datetime import datetime
 
 from jupyter_federation.errors import LoginFailedError, LoginRequiredError
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
-
-
-def _utc_now() -> datetime:
-    return datetime.now(timezone.utc)
+from jupyter_federation.tokens import IdToken, Prompt, TokenSource, utc_now
 
 
 class PromptSource(TokenSource):
@@ -18,7 +14,7 @@ class PromptSource(TokenSource):
 
     renewable = False
 
-    def __init__(self, *, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(self, *, now: Callable[[], datetime] = utc_now) -> None:
         self._now = now
         self._token: IdToken | None = None
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NoReturn
 
 from jupyter_federation.errors import FederationError, InvalidTokenError, SourceUnavailableError
 from jupyter_federation.redaction import Secret
-from jupyter_federation.tokens import IdToken, Prompt, TokenSource
+from jupyter_federation.tokens import IdToken, TokenSource, token_at
 
 
 class VariableSource(TokenSource):
@@ -42,22 +41,7 @@ class VariableSource(TokenSource):
                 f"The variable `{self._name}` is not defined in this notebook.",
                 fix="Run the cell that defines it, or name another one (`--token-var NAME`, `variable` in a profile).",
             )
-        text = self._text(self._namespace[self._name])
-        try:
-            return IdToken.parse(text)
-        except InvalidTokenError as error:
-            raise error.restated(problem=f"The variable `{self._name}`: {error.problem}") from None
-
-    def login(self, prompt: Prompt) -> IdToken:  # noqa: ARG002 - the protocol's; a variable needs no person
-        """The same as `token`."""
-        return self.token()
-
-    def forget(self) -> None:
-        """Nothing of the provider's is held; the variable belongs to the notebook."""
-
-    def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """Refuse: the namespace holds the token."""
-        raise TypeError("a token source cannot be pickled or copied")
+        return token_at(f"The variable `{self._name}`", self._text(self._namespace[self._name]))
 
     def _text(self, value: object) -> Secret:
         if callable(value):

@@ -19,7 +19,7 @@ QUIET = {"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": 
 
 @pytest.fixture(scope="module")  # Playwright's event loop would be in the way of other modules' own
 def chromium():
-    """The browser; a test opens a context of its own in it."""
+    """The browser."""
     with launched(PLAIN_HOST) as browser:
         yield browser
 
@@ -97,14 +97,21 @@ class Notebook:
             time.sleep(0.2)
 
 
+@pytest.fixture(scope="module")
+def context(chromium):
+    """A person's browser, which keeps JupyterLab's scripts, compiled, from one test to the next."""
+    context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
+    context.grant_permissions(["clipboard-read", "clipboard-write"])
+    yield context
+    context.close()
+
+
 @pytest.fixture
-def open_notebook(lab, chromium, tmp_path):
+def open_notebook(lab, context, tmp_path):
     """``open_notebook(*cells)``: a notebook of this test's own, in a workspace of its own, open in JupyterLab.
 
     ``kernel`` names its kernelspec; ``before`` gets the tab before anything is loaded; ``url`` is another of the lab's.
     """
-    context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
-    context.grant_permissions(["clipboard-read", "clipboard-write"])
     name = f"{tmp_path.name}.ipynb"
 
     def make(*cells, kernel="python3", before=lambda tab: None, url=None):
@@ -119,6 +126,8 @@ def open_notebook(lab, chromium, tmp_path):
         return Notebook(tab, lab.home / name, tmp_path)
 
     yield make
-    context.close()
+    for tab in context.pages:
+        tab.close()
+    context.clear_cookies()  # nobody is signed in anywhere
     for session in json.loads(lab.request("GET", "api/sessions").text):
         lab.request("DELETE", f"api/sessions/{session['id']}")

@@ -487,7 +487,7 @@ def test_a_console_and_a_restart(open_live):
 
 
 def test_notebook_7_has_the_live_panel(open_live):
-    """It ticks, is filled in and clears while a cell runs."""
+    """It ticks, is filled in and clears while a cell runs; beneath the notebook it has the height to be seen."""
     screen = open_live("%federate demo-sts", LOOP)
     screen.save("jf-status")
     screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
@@ -495,6 +495,11 @@ def test_notebook_7_has_the_live_panel(open_live):
     runs(screen, 1)
     screen.panel.locator("time").filter(has_text="left").first.wait_for()
     screen.notebook.picture("live-notebook-7")
+    screen.tab.keyboard.press("Control+Shift+c")
+    screen.tab.get_by_text("Show AWS Session Panel").click()
+    beneath = screen.tab.locator(".jf-view")
+    beneath.get_by_text("ada@example.org").wait_for()
+    assert beneath.bounding_box()["height"] > 200
     screen.panel.get_by_role("button", name="Clear AWS session").click()
     assert until(lambda: screen.notebook.outputs(1).get_by_text("SessionClearedError").count()) < 1
 

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import boto3
 import pytest
+from container_client import Client
 
 import jupyter_federation as jf
 from jupyter_federation import calls
@@ -163,6 +164,37 @@ def test_a_policy_turns_the_endpoint_off(policy):
     jf.federate("grace")
     assert not listens(uri)
     assert URI not in os.environ
+
+
+def test_a_switch_that_fails_takes_nothing_from_other_tools(monkeypatch):
+    """The identity before stays for them as for boto3."""
+    jf.federate("ada")
+    boto3_delivery = calls._kernel._delivery._boto3
+    install = boto3_delivery.install
+
+    def fail_once(_live):
+        monkeypatch.setattr(boto3_delivery, "install", install)
+        raise OSError
+
+    monkeypatch.setattr(boto3_delivery, "install", fail_once)
+    with pytest.raises(DeliveryError):
+        jf.federate("grace")
+    assert 200 == Client.of_the_environment().ask().status
+
+
+def test_the_rest_of_a_clear_ends_no_sign_in_that_came_meanwhile(monkeypatch):
+    """A click clears on a thread of its own, while the next cell signs in."""
+    jf.federate("ada")
+    report = calls._kernel._report
+
+    def reported(event):
+        monkeypatch.setattr(calls._kernel, "_report", report)
+        jf.federate("grace")
+        report(event)
+
+    monkeypatch.setattr(calls._kernel, "_report", reported)
+    jf.clear()
+    assert 200 == Client.of_the_environment().ask().status
 
 
 @pytest.mark.parametrize("name", ["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", URI, TOKEN_FILE, "AWS_ACCESS_KEY_ID"])

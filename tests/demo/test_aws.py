@@ -30,7 +30,7 @@ from jupyter_federation.demo.aws import (
     Role,
 )
 
-NO_RETRIES = Config(retries={"total_max_attempts": 1}, read_timeout=5)
+NO_RETRIES = Config(retries={"total_max_attempts": 1})
 SAML = "arn:aws:iam::123456789012:saml-provider/University"
 
 

@@ -120,6 +120,14 @@ def test_a_name_that_there_is_not(by_file, codes):
     assert "research" in codes.report.findings[0].sentence
 
 
+def test_a_misspelt_code(by_file, codes):
+    """Is no profile's name, and leads to the code."""
+    by_file()
+    assert ["profile-unknown"] == codes("token-expird")
+    meant = "Did you mean `token-expired`? That is a code of the doctor's. There are: research"
+    assert meant in codes.report.findings[0].sentence
+
+
 def test_a_key_that_there_is_not(by_file, codes):
     """The file, the key and the nearest right one are named."""
     by_file(role_arm="x")

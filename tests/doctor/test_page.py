@@ -39,6 +39,13 @@ def test_each_code_is_explained(code):
     assert all(len(line) <= 80 or len(line.split()) <= 2 for line in explanation.text().splitlines())
 
 
+def test_what_is_typed_stands_as_code_in_a_notebook():
+    """And not between backquotes."""
+    shown = explain("clock-wrong")._repr_html_()
+    assert "See: <code>date -u</code>." in shown
+    assert "`" not in shown
+
+
 def test_no_other_word_is_a_code():
     """A profile is looked at."""
     assert explain("research") is None

@@ -95,6 +95,16 @@ def test_a_notebook_s_error_names_the_doctor_s_code():
     assert ["ConfigurationError: What? Ask."] == ConfigurationError("What?", fix="Ask.")._render_traceback_()
 
 
+@pytest.mark.parametrize(("number", "which"), [(1, "it"), (2, "the first, and so on")])
+def test_a_finding_names_what_explains_it(number, which):
+    """By the command of the place where it is read."""
+    shown = report(*[found("clock-wrong", "A sentence.")] * number)
+    assert f"`jupyter federation doctor clock-wrong` explains {which}, as does docs/doctor.md." in shown.text().replace(
+        "\n", " "
+    )
+    assert f"<div><code>%federate doctor clock-wrong</code> explains {which}.</div>" in shown._repr_html_()
+
+
 def test_errors_come_first_and_causes_before_what_they_bring_about():
     """By the order of the list of causes."""
     findings = [found(code, "A sentence.") for code in ("classic-flow-on", "role-does-not-trust", "clock-wrong")]
@@ -131,7 +141,7 @@ def test_nothing_moves_a_terminal_s_cursor(by_file, tmp_path):
         "Action": "\x1b[2Jsts:AssumeRole",
     }
     (tmp_path / "trust.json").write_text(json.dumps({"Statement": [statement]}))
-    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B\x1b"])
+    by_file(scopes=None, policy_arns=["arn:aws:iam::aws:policy/A", "arn:aws:iam::aws:policy/B"])
     said = examine(trust_policy=tmp_path / "trust.json").text()
     assert "trust-no-web-identity" in said
     assert "\u202e" not in report(found("provider-down", "It."), request="\u202e").to_json()

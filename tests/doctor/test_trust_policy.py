@@ -369,3 +369,10 @@ def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, caps
     assert 1 == app.main(["doctor", "--trust-policy", str(file)])
     assert "trust-no-audience" in capsys.readouterr().out
     assert ["profile-unknown"] == [each.code for each in examine("b", trust_policy=file).findings][:1]
+
+
+def test_entra_s_issuer_is_the_same_with_a_slash_behind_its_address():
+    """As the sign-in takes it: IAM's name has one slash between host and tenant."""
+    tenant = "7c0c2f3e-5d1b-4a7e-9a55-3f6c1d2e4b80"
+    profile = Profile(source="entra", tenant=tenant, client_id="a", authority="https://login.microsoftonline.us/")
+    assert f"login.microsoftonline.us/{tenant}/v2.0" == trust_policy.expected_of(profile).provider

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.demo.aws import Fault, Response
 from jupyter_federation.errors import ExchangeError
-from jupyter_federation.exchange.answers import credentials_from, utc_now
+from jupyter_federation.exchange.answers import credentials_from
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
 from jupyter_federation.exchange.sts import StsExchange, StsSettings
+from jupyter_federation.tokens import utc_now
 
 IDENTITY = "eu-west-1:00000000-0000-4000-8000-00000000000a"
 SECRET_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
@@ -141,10 +142,10 @@ def test_without_a_date_the_expiry_is_taken_as_it_is(date):
 
 
 @pytest.mark.parametrize("ahead", [timedelta(hours=2), timedelta(hours=-2)])
-def test_a_wrong_clock_is_corrected_for_on_the_whole_way(aws, pool, token, clients, ahead):
+def test_a_wrong_clock_is_corrected_for_on_the_whole_way(aws, pool, token, clients, monkeypatch, ahead):  # noqa: PLR0917
     """Two hours fast or slow, through botocore and a real Date header."""
-    exchange = CognitoExchange(CognitoSettings(identity_pool_id=pool.id), clients, now=lambda: utc_now() + ahead)
-    got = exchange.exchange(token)
+    monkeypatch.setattr("jupyter_federation.exchange.cognito.utc_now", lambda: utc_now() + ahead)
+    got = CognitoExchange(CognitoSettings(identity_pool_id=pool.id), clients).exchange(token)
     off = got.expires_at - (aws.keys[got.access_key_id].expires_at + ahead)
     assert abs(off) < timedelta(seconds=5)
     assert abs(got.clock_skew - ahead) < timedelta(seconds=5)

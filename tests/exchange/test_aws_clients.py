@@ -15,6 +15,7 @@ from jupyter_federation.exchange import aws_clients, make_exchange
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
 from jupyter_federation.exchange.sts import StsSettings
+from jupyter_federation.openid.addresses import is_loopback
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 
@@ -119,7 +120,7 @@ def test_nothing_on_this_machine_is_reached_through_a_proxy(aws, exchange, token
 )
 def test_what_this_machine_is(url, loopback):
     """127.0.0.0/8, ::1, and the names that RFC 6761 reserves."""
-    assert loopback == aws_clients._is_loopback(url)
+    assert loopback == is_loopback(url)
 
 
 def test_the_endpoint_is_the_regions(isolated_home):
@@ -155,15 +156,23 @@ def test_the_timeouts_and_the_one_attempt_are_ours(isolated_home, monkeypatch):
     )
 
 
-@pytest.mark.parametrize(("name", "value"), [("AWS_ENDPOINT_URL", "not a url"), ("AWS_CONFIG_FILE", "broken")])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_ENDPOINT_URL", "not a url"),
+        ("AWS_ENDPOINT_URL", "http://ada:pass-w0rd@-"),
+        ("AWS_CONFIG_FILE", "broken"),
+    ],
+)
 def test_a_broken_configuration_is_told(exchange, token, monkeypatch, tmp_path, name, value):  # noqa: PLR0917
-    """botocore's own words, and where to look."""
+    """botocore's own words, but for a password, and where to look."""
     if name == "AWS_CONFIG_FILE":
         value = str(tmp_path / "config")
         (tmp_path / "config").write_text("[profile\n= no")
     monkeypatch.setenv(name, value)
-    with pytest.raises(ConfigurationError, match="botocore cannot work with its configuration"):
+    with pytest.raises(ConfigurationError, match="botocore cannot work with its configuration") as caught:
         exchange.exchange(token)
+    assert "pass-w0rd" not in str(caught.value)
 
 
 def test_warming_makes_the_client_and_never_raises(aws, exchange, monkeypatch):

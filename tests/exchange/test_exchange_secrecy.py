@@ -14,6 +14,7 @@ from jupyter_federation.errors import ExchangeError
 from jupyter_federation.exchange import aws_clients, make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
 from jupyter_federation.exchange.further_role import FurtherRoleSettings
+from jupyter_federation.exchange.sts import StsSettings
 
 LEAKED_KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 LEAKED_SESSION = "IQoJb3JpZ2luX2VjCANARY"
@@ -26,7 +27,7 @@ def exchange(aws, pool, aws_environment):
     further = Role(name="Further", principals=(pool.authenticated_role.arn,))
     aws.add(further)
     return make_exchange(
-        CognitoSettings(identity_pool_id=pool.id, flow="classic", role_arn=pool.authenticated_role.arn),
+        CognitoSettings(identity_pool_id=pool.id, role=StsSettings(role_arn=pool.authenticated_role.arn)),
         FurtherRoleSettings(assume_role_arn=further.arn),
     )
 

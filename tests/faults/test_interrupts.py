@@ -58,7 +58,7 @@ def said_by(process, seconds):
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no interval timers")
 def test_sigint_at_random_points_leaves_a_whole_state(kernel):
     """Hundreds of interrupts during federate, refresh, clear, switch, status and signing; the next call works."""
-    said = said_by(kernel("interrupts", ROUNDS=50, SEED=1), 100)
+    said = said_by(kernel("interrupts", ROUNDS=50, SEED=1), 280)
     assert sum(said["landed"].values()) > 200, said
     assert {"federate", "refresh", "clear", "switch", "status", "sign"} == set(said["landed"])
     assert len(said["threads"]) <= 2, said

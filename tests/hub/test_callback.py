@@ -18,7 +18,7 @@ from hubs import trust
 from jupyter_federation.demo.aws import Role
 from jupyter_federation.hub import CALLBACK
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
+pytestmark = pytest.mark.slow
 
 REDIRECT = f"hub/user-redirect/{CALLBACK}"
 # As PAM: a password, and no token of any provider.  The hub is told its public address.

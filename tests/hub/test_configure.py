@@ -501,6 +501,26 @@ def test_a_rotated_token_is_kept_whatever_follows(login):
     assert 1 == number(user)
 
 
+def test_what_could_not_be_saved_is_saved_the_next_time(login, clock, monkeypatch):
+    """The database was locked for a moment: a refresh token that is spent twice would end the login."""
+    authenticator, provider, user = login()
+    save = user.save_auth_state
+
+    async def locked(auth_state):
+        if provider.spent:
+            monkeypatch.setattr(user, "save_auth_state", save)
+            raise OSError
+
+    monkeypatch.setattr(user, "save_auth_state", locked)
+    assert [True] == refresh(authenticator, user)
+    assert (0, "not-renewed") == (number(user), user.auth_state[NOTE]["problem"])
+    clock(5)
+    refresh(authenticator, user)
+    assert ["refresh-0"] == provider.spent
+    assert (1, None) == (number(user), user.auth_state[NOTE].get("problem"))
+    assert "refresh-1" == asyncio.run(opened(user.auth_state[NOTE][SEALED]))
+
+
 def test_a_renewal_without_an_id_token(login):
     """The old one is kept, the kernels are told, and refresh tokens are not spent on every request."""
     authenticator, provider, user = login()

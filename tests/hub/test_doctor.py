@@ -9,7 +9,7 @@ import pytest
 
 from jupyter_federation.doctor.examination import examine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.slow
 
 WITHOUT_AUTH_STATE = "c.Authenticator.enable_auth_state = False"
 THEIR_ROLES = """

@@ -9,7 +9,7 @@ import requests
 from hubs import CLIENT_ID, CLIENT_SECRET, FIRST, REFRESH, SAY, SIGN_IN, role_of, run, ship_profile, trust
 from servers import within
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
+pytestmark = pytest.mark.slow
 
 ID_TOKEN_SECONDS = 8
 # Up to JupyterHub 6.0 it is always strict: whose login cannot be refreshed is a stranger to the hub's API too.

@@ -10,7 +10,7 @@ import pytest
 from jupyter_federation.errors import FederationError
 from jupyter_federation.sources.jupyterhub import JupyterHubSource
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(100)]
+pytestmark = pytest.mark.slow
 
 SECONDS = 4
 OURS = "from jupyter_federation.hub import configure\nconfigure(c)"

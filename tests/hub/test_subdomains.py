@@ -12,7 +12,7 @@ from hubs import free_port, log_in_with_chromium, role_of, run, ship_profile, si
 from jupyter_federation.demo.aws import Role
 from jupyter_federation.hub import CALLBACK
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(80)]
+pytestmark = pytest.mark.slow
 
 REDIRECT = f"hub/user-redirect/{CALLBACK}"
 SIGN_IN = """

@@ -18,6 +18,7 @@ from secrecy.test_values import parts, shown
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.errors import FederationError
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
@@ -87,7 +88,7 @@ def test_the_source_shows_nothing(server, source):
         source._grant.held,
         source._client,
         source._client.settings,
-        source._client.begin(),
+        OpenIdSignIn(source._client),
     ):
         assert set() == scanner.found(shown(value), parts(value))
 

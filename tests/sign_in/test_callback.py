@@ -13,6 +13,7 @@ import pytest
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.mailbox import Mailbox
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.receiver import Receiver
 
@@ -183,7 +184,7 @@ def test_another_state_is_not_delivered_and_the_wait_goes_on(elsewhere, person):
 @pytest.mark.slow
 def test_nobody_comes_back(make_source, person, mailbox):
     """The wait shows life and ends; what comes later is not taken."""
-    sign_in = make_source()._client.begin()
+    sign_in = OpenIdSignIn(make_source()._client)
     with pytest.raises(LoginFailedError, match=rf"Nobody came back from .* within 3 s.*{CALLBACK}"):
         CallbackRung(mailbox, patience=timedelta(seconds=3)).climb(sign_in, person)
     assert person.waits

@@ -162,9 +162,9 @@ def test_a_replayed_code_is_refused_and_ends_the_sign_in(trusting, person, provi
     """Whoever saw the redirect gets nothing for it; the next renewal is refused, and the person is asked for."""
     trusting.federate(prompt=person)
     (redeemed,) = provider.answered("token", grant_type="authorization_code")
-    sent = {name: redeemed.parameters[name] for name in ("code", "redirect_uri")}
+    sent = {name: redeemed.parameters[name] for name in ("code", "redirect_uri", "code_verifier")}
     with pytest.raises(RefusedError, match="invalid_grant"):
-        another(provider, certificates).redeem_code(**sent, verifier=redeemed.parameters["code_verifier"])
+        another(provider, certificates)._tokens("authorization_code", **sent)
     with pytest.raises(RefusedError, match="invalid_grant"):
         another(provider, certificates).refresh(refresh_token(trusting))
 

@@ -20,6 +20,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.offer import Offer
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.receiver import taken
@@ -321,7 +322,7 @@ def test_a_pasted_token_lasts_no_longer_than_the_policy_lets_it(make_source, per
 def test_nobody_comes_back_from_the_browser(make_source, person):
     """The wait ends, and shows life until then."""
     rung = browser_rung.BrowserRung(open_browser=lambda address: True, patience=timedelta(seconds=2))
-    sign_in = make_source()._client.begin()
+    sign_in = OpenIdSignIn(make_source()._client)
     with pytest.raises(LoginFailedError, match=r"Nobody signed in .* within 2 s"):
         rung.climb(sign_in, person)
     assert 2 == len(person.waits)
@@ -383,10 +384,19 @@ def test_polling_slows_down_when_told_and_survives_an_outage(make_source, person
     slow = b'{"error": "slow_down"}'
     provider.inject("token", Fault(response=Response(status=400, body=slow)))
     provider.inject("token", Fault(response=Response(status=503)))
-    sign_in = make_source()._client.begin()
+    sign_in = OpenIdSignIn(make_source()._client)
     tokens = DeviceCodeRung(pause=pauses.append).climb(sign_in, person)
     assert "ada@example.org" == IdToken.parse(tokens.id_token).name
     assert [1.0, 6.0, 12.0] == [sum(pauses[:1]), sum(pauses[1:7]), sum(pauses[7:])]
+
+
+def test_an_outage_makes_no_polling_quicker_than_the_provider_wants_it(make_source, person, provider, monkeypatch):
+    """However long the interval is that it gave."""
+    pauses = []
+    monkeypatch.setattr(provider, "device_interval", 90)
+    provider.inject("token", Fault(response=Response(status=503)))
+    assert DeviceCodeRung(pause=pauses.append).climb(OpenIdSignIn(make_source()._client), person)
+    assert 180 == sum(pauses)
 
 
 @both

@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import socket
+import threading
 import time
 import urllib.request
 from urllib.parse import parse_qs
@@ -74,3 +75,19 @@ def test_a_few_idle_connections_do_not_fill_the_queue():
             stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port), timeout=1))
         with receiver:
             pass
+
+
+def test_many_connections_are_few_threads_and_keep_the_answer_from_nobody():
+    """Another user of the machine takes neither the kernel's threads nor its file descriptors."""
+    state = "s" * 43
+    with contextlib.ExitStack() as stack:
+        receiver = stack.enter_context(Receiver())
+        receiver.expect(state)
+        for _ in range(200):
+            idle = stack.enter_context(socket.create_connection(("127.0.0.1", receiver.port), timeout=5))
+            idle.sendall(b"G")
+        answer = f"http://127.0.0.1:{receiver.port}/?state={state}&code=x"
+        with urllib.request.urlopen(answer, timeout=5) as page:
+            assert 200 == page.status
+        threads = [each for each in threading.enumerate() if "process_request_thread" in each.name]
+        assert len(threads) < 100

@@ -32,6 +32,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.openid import aadsts, connection
+from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client import RefusedError
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.entra import PUBLIC_CLOUD, Entra, EntraSettings
@@ -102,7 +103,7 @@ def test_a_seed_of_the_notebook_decides_nothing(make, provider):
     queries = []
     for _ in range(2):
         random.seed(0)
-        address = make()._client.begin().address("http://localhost:1")
+        address = OpenIdSignIn(make()._client).address("http://localhost:1")
         queries.append(dict(urllib.parse.parse_qsl(urllib.parse.urlsplit(address).query)))
     assert all(queries[0][name] != queries[1][name] for name in ("state", "nonce", "code_challenge"))
     assert 43 == len(queries[0]["state"])
@@ -129,7 +130,7 @@ def test_a_pasted_token_is_compared_with_the_tenant_s_issuer(make, provider, ten
     """Which an id tells by itself, and a domain through discovery."""
     source = make(tenant=tenant)
     client = source._client
-    tokens = client.begin().bring(provider.id_token("ada"))
+    tokens = OpenIdSignIn(client).bring(provider.id_token("ada"))
     assert (asked, provider.issuer) == (len(provider.calls), client.issuer)
     assert "ada@example.org" == checked(tokens, client, provider.now()).name
 
@@ -294,7 +295,7 @@ def test_a_device_code_that_makes_no_sense_keeps_nobody_waiting(make, person, pr
 def test_the_device_code_s_answer_is_asked_for_once_a_poll(make, person, provider):
     """Pending is no error, and msal does not wait by itself."""
     provider.device_interval = 1
-    sign_in = make()._client.begin()
+    sign_in = OpenIdSignIn(make()._client)
     code = sign_in.device_code()
     began = time.monotonic()
     assert 0 == sign_in.poll(code).total_seconds()
@@ -334,10 +335,10 @@ def test_a_code_that_people_meet_comes_with_what_to_do(make, person, provider, c
     assert all(word in str(refused.value) for word in [f"AADSTS{code}", "12345678-1234", *REFUSED[code]])
 
 
-@entra
+@both
 @pytest.mark.parametrize("code", [70043, 700082, 50173, 700084])
 def test_a_renewal_that_is_refused_says_why(make, person, provider, code):
-    """The sign-in needs the person; nothing is asked again."""
+    """The sign-in needs the person; nothing is asked again.  So where Entra is signed in at by `source` oidc."""
     source = make()
     source.login(person)
     provider.inject("token", json_fault(error="invalid_grant", error_description=f"AADSTS{code}: no more. {TRACE}"))
@@ -569,4 +570,4 @@ def test_a_secret_in_the_variable_s_place_is_not_repeated(mistake):
 def test_an_application_is_made_without_asking_anybody(private_ca):
     """The constructor of msal's asks; ours does not."""
     client = Entra(EntraSettings(tenant=TENANT, client_id="notebook", authority="https://127.0.0.1:9"))
-    assert f"https://127.0.0.1:9/{TENANT}/v2.0" == client.issuer == client.begin().issuer
+    assert f"https://127.0.0.1:9/{TENANT}/v2.0" == client.issuer == OpenIdSignIn(client).issuer

@@ -10,7 +10,7 @@ from tool_matrix import ROOT
 
 from jupyter_federation.demo.servers import DemoServers
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 NOTEBOOK = ROOT / "notebooks" / "data-stack.ipynb"
 

@@ -30,22 +30,15 @@ def reached(patient: Patient) -> Iterator[Finding | Asks]:
         for service, operation, parameters, region in _questions(profile, clients):
             where = f"{AWS}{_NAMES[service]}"
             yield Asks(where)
-            yield from _asked(patient, clients, where, (service, operation, parameters, region))
+            try:
+                clients.call(service, operation, parameters, region=region, about={})
+            except ExchangeError as error:
+                patient.hear_date(where, error.facts.get("aws_date"))
+                if error.aws_code is None or error.retryable or re.fullmatch(r"\d+", error.aws_code):
+                    endpoint = str(error.facts.get("endpoint") or "")
+                    yield of_error(error, "aws-refuses", where=urlsplit(endpoint).netloc or where)
     except FederationError as error:
         yield of_error(error, "aws-files-broken")
-
-
-def _asked(
-    patient: Patient, clients: AwsClients, where: str, question: tuple[str, str, Mapping[str, Any], str]
-) -> Iterator[Finding]:
-    service, operation, parameters, region = question
-    try:
-        clients.call(service, operation, parameters, region=region, about={})
-    except ExchangeError as error:
-        patient.hear_date(where, error.facts.get("aws_date"))
-        if error.aws_code is None or error.retryable or re.fullmatch(r"\d+", error.aws_code):
-            endpoint = str(error.facts.get("endpoint") or "")
-            yield of_error(error, "aws-refuses", where=urlsplit(endpoint).netloc or where)
 
 
 def _questions(profile: Profile, clients: AwsClients) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from jupyter_core import paths
 
 from jupyter_federation.config import Configuration, load
-from jupyter_federation.doctor.finding import Finding, found, of_error
+from jupyter_federation.doctor.finding import CAUSES, Finding, found, of_error
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.errors import FederationError
+from jupyter_federation.options import did_you_mean
 from jupyter_federation.profile import OPTIONS
 
 
-def choose(patient: Patient, name: str | None, directories: Iterable[str | Path] | None = None) -> Finding | None:
+def choose(patient: Patient, name: str | None) -> Finding | None:
     """Fill in the patient's profile: the one that is named, else that of the living sign-in, else the default.
 
     What is returned is why there is none; a trust policy that is to be read needs none.
@@ -25,7 +25,7 @@ def choose(patient: Patient, name: str | None, directories: Iterable[str | Path]
         _tell(patient)
         return None
     try:
-        configuration = load(directories)
+        configuration = load()
     except FederationError as error:
         return of_error(error, "configuration-unreadable")
     patient.policy = configuration.policy
@@ -41,11 +41,19 @@ def choose(patient: Patient, name: str | None, directories: Iterable[str | Path]
     try:
         patient.profile = configuration.profile(name)
     except FederationError as error:
-        known = named in configuration.profiles
-        broken = "profile-broken" if named in configuration.broken else "profile-unknown"
-        return of_error(error, "profile-incomplete" if known else broken)
+        return _unusable(configuration, named, error)
     _tell(patient)
     return None
+
+
+def _unusable(configuration: Configuration, name: str | None, error: FederationError) -> Finding:
+    if name in configuration.profiles:
+        return of_error(error, "profile-incomplete")
+    if name in configuration.broken:
+        return of_error(error, "profile-broken")
+    code = None if name is None else did_you_mean(name, CAUSES)
+    meant = f"{code} That is a code of the doctor's. {error.fix}"
+    return of_error(error if code is None else error.restated(fix=meant), "profile-unknown")
 
 
 def _no_default(configuration: Configuration) -> Finding:

@@ -70,7 +70,7 @@ def _redirect_uris(client: Any, profile: Profile) -> tuple[list[str], list[str]]
     """Those that a sign-in from here uses, and those that it would fall back on."""
     if profile.use_device_code or profile.token_prompt:
         return [], []
-    loopback = [client.begin().loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
+    loopback = [client.loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
     callback = Mailbox.default().redirect_uri()
     if callback is None:
         return loopback, []
@@ -82,7 +82,7 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
 
     Who is sent back to the redirect URI, with whatever error, has proved that it and the client are registered.
     """
-    asked = urlsplit(client.begin().address(redirect_uri))
+    asked = urlsplit(client.authorization_request(redirect_uri).address)
     query = {**dict(parse_qsl(asked.query)), "prompt": "none"}
     address = asked._replace(query=urlencode(query)).geturl()
     ca_bundle = client.settings.ca_bundle
@@ -104,25 +104,20 @@ def _authorization(patient: Patient, client: Any, redirect_uri: str) -> Finding 
     said = _error_in(location) if location else _said_by(page)
     problem = explained("invalid_request", said)
     if problem.finding is not None:
-        return _refused(problem, client, redirect_uri)
+        return _refused(problem, client, redirect_uri=redirect_uri)
     if status < 400 and not said.strip():  # noqa: PLR2004 - HTTP's
         return None  # it did not heed prompt=none, and had nothing against the request
     if _ABOUT_THE_REDIRECT.search(said) and not _ABOUT_THE_CLIENT.search(said):
-        return found(
+        return _found(
+            client,
             "redirect-uri-not-registered",
             f"{client.issuer} does not know the redirect URI {redirect_uri} for the application {client.client_id}. "
             "Have it registered, spelled exactly so.",
-            where=client.issuer,
-            client_id=client.client_id,
             redirect_uri=redirect_uri,
         )
     if _ABOUT_THE_CLIENT.search(said):
-        return found(
-            "client-unknown",
-            f"{client.issuer} does not know the application {client.client_id}. Check `client_id`.",
-            where=client.issuer,
-            client_id=client.client_id,
-        )
+        said = f"{client.issuer} does not know the application {client.client_id}. Check `client_id`."
+        return _found(client, "client-unknown", said)
     return None
 
 
@@ -145,21 +140,13 @@ def _sent_back(answer: dict[str, str], client: Any) -> Finding | None:
     """What an error that came back to the redirect URI says; most say only that nobody is signed in."""
     problem = explained(answer.get("error", ""), answer.get("error_description", ""))
     if problem.finding not in (None, "sign-in-ended", "second-factor"):
-        return _refused(problem, client, "")
+        return _refused(problem, client)
     if problem.code == "invalid_scope":
-        return found(
-            "scope-unknown",
-            f"{client.issuer} does not give the application {client.client_id} what `scopes` asks for: {problem}.",
-            where=client.issuer,
-            client_id=client.client_id,
-        )
+        said = f"does not give the application {client.client_id} what `scopes` asks for: {problem}"
+        return _found(client, "scope-unknown", f"{client.issuer} {said}.")
     if problem.code in {"unauthorized_client", "unsupported_response_type"}:
-        return found(
-            "client-kind",
-            f"{client.issuer} does not let the application {client.client_id} sign people in by a code: {problem}.",
-            where=client.issuer,
-            client_id=client.client_id,
-        )
+        said = f"does not let the application {client.client_id} sign people in by a code: {problem}"
+        return _found(client, "client-kind", f"{client.issuer} {said}.")
     return None
 
 
@@ -169,30 +156,24 @@ def _token_endpoint(client: Any, *, authorized: bool) -> Iterator[Finding]:
         client.refresh(Secret("none-this-is-the-doctor"))
     except RefusedError as error:
         if error.finding not in (None, "sign-in-ended"):
-            yield _refused(error, client, "")
+            yield _refused(error, client)
         elif error.code == "invalid_client" or "client_secret" in error.description:  # unauthorized_client: no renewal
             secret = client.settings.client_secret is not None
             why = "does not take its secret" if secret else "wants a secret of it, and none is set"
             code = "client-secret" if authorized else "client-unknown"
-            yield found(
-                code,
-                f"{client.issuer} knows the application {client.client_id} and {why} ({shown(error.code)}).",
-                where=client.issuer,
-                client_id=client.client_id,
-            )
+            said = f"{client.issuer} knows the application {client.client_id} and {why} ({shown(error.code)})."
+            yield _found(client, code, said)
     except FederationError as error:
         yield of_error(error, "client-secret", where=client.issuer, client_id=client.client_id)
 
 
-def _refused(problem: RefusedError, client: Any, redirect_uri: str) -> Finding:
-    code = problem.finding or "setting-wrong"
-    return found(
-        code,
-        f"{client.issuer} refuses the sign-in: {problem}. {problem.fix or ''}".strip(),
-        where=client.issuer,
-        client_id=client.client_id,
-        redirect_uri=redirect_uri,
-    )
+def _refused(problem: RefusedError, client: Any, **known: str) -> Finding:
+    said = f"{client.issuer} refuses the sign-in: {problem}. {problem.fix or ''}".strip()
+    return _found(client, problem.finding or "setting-wrong", said, **known)
+
+
+def _found(client: Any, code: str, sentence: str, **known: str) -> Finding:
+    return found(code, sentence, where=client.issuer, client_id=client.client_id, **known)
 
 
 def _reason(error: FederationError, client: Any) -> Finding:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import urlsplit
@@ -14,7 +14,7 @@ from jupyter_federation.doctor.patient import Asks, Patient
 from jupyter_federation.errors import ExchangeError, FederationError, InvalidTokenError
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.providers import about_token, logins_key
-from jupyter_federation.profile import SIGN_INS
+from jupyter_federation.profile import SIGN_INS, Profile
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import IdToken
 
@@ -70,14 +70,14 @@ def claims(patient: Patient) -> Iterator[Finding | Asks]:
 
 
 def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
-    """One exchange, and whether the pool has the classic flow left on."""
+    """One exchange, and what it shows of the pool."""
     token, profile = patient.token, patient.profile
     if token is None or profile is None or not patient.exchange:
         return
     where = f"{AWS}{'Cognito' if profile.identity_pool_id else 'STS'}"
     yield Asks(where)
     key = logins_key(token, profile.provider)
-    known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn, "pool": profile.identity_pool_id}
+    known: dict[str, Any] = {**about_token(token, key), "role_arn": profile.role_arn}
     identity_id = None if patient.living is None else patient.living.status.identity_id
     try:
         credentials = exchange_of(profile).exchange(token, identity_id=identity_id)
@@ -96,11 +96,15 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
         yield of_error(error, "aws-refuses", where=host or (where if refused else ""), **known)
         return
     patient.tell("exchange", f"works; credentials until {credentials.expires_at:%Y-%m-%d %H:%M:%S} UTC")
-    if credentials.identity_id is None or profile.flow == "classic" or key is None:
-        return
-    yield Asks(where)
+    if credentials.identity_id is not None and profile.flow != "classic" and key is not None:
+        yield Asks(where)
+        yield from _classic_flow(profile, credentials.identity_id, {key: Secret(token.raw)})
+
+
+def _classic_flow(profile: Profile, identity_id: str, logins: Mapping[str, str]) -> Iterator[Finding]:
+    """Whether the pool has it left on, though this profile does not use it."""
     pool = profile.identity_pool_id or ""
-    parameters = {"IdentityId": credentials.identity_id, "Logins": {key: Secret(token.raw)}}
+    parameters = {"IdentityId": identity_id, "Logins": logins}
     region = profile.region or pool.partition(":")[0]
     try:
         AwsClients().call("cognito-identity", "GetOpenIdToken", parameters, region=region, about={})

@@ -103,7 +103,7 @@ def expected_of(profile: Profile | None) -> Expected:
         return Expected(provider=COGNITO, audience=profile.identity_pool_id, guests=profile.provider == "guest")
     match profile.source:
         case "entra":
-            issuer: str | None = f"{profile.authority or PUBLIC_CLOUD}/{profile.tenant}/v2.0"
+            issuer: str | None = f"{(profile.authority or PUBLIC_CLOUD).rstrip('/')}/{profile.tenant}/v2.0"
             if not re.fullmatch(r"[0-9a-fA-F-]{36}", profile.tenant or ""):
                 issuer = None  # a domain: only Entra knows the tenant's id
         case "google":
@@ -178,8 +178,9 @@ def _policy(statements: list[Mapping[str, Any]], expected: Expected, where: str)
     if not web:
         yield from _nothing_for_tokens(statements, known)
         return
-    names = [_name(each) for statement in web for each in _federated(statement)]
-    wrong = [each for statement in web for each in _federated(statement) if _name(each) is None]
+    principals = [(statement, each, _name(each)) for statement in web for each in _federated(statement)]
+    names = [name for _, _, name in principals if name is not None]
+    wrong = [each for _, each, name in principals if name is None]
     if wrong:
         yield found(
             "trust-principal-wrong",
@@ -187,18 +188,16 @@ def _policy(statements: list[Mapping[str, Any]], expected: Expected, where: str)
             "arn:aws:iam::ACCOUNT:oidc-provider/ISSUER without https://, or one of Cognito, Google, Amazon, Facebook.",
             **known,
         )
-    elif expected.provider is not None and expected.provider.lower() not in [str(each).lower() for each in names]:
+    elif expected.provider is not None and expected.provider.lower() not in map(str.lower, names):
         yield found(
             "trust-principal-wrong",
-            f"The trust policy trusts {' and '.join(map(str, names))}, and the tokens of this federation profile come "
+            f"The trust policy trusts {' and '.join(names)}, and the tokens of this federation profile come "
             f"by {expected.provider}.",
             **known,
         )
-    for statement in web:
-        for principal in _federated(statement):
-            name = _name(principal)
-            if name is not None:
-                yield from _statement(statement, name, expected, where)
+    for statement, _, name in principals:
+        if name is not None:
+            yield from _statement(statement, name, expected, where)
 
 
 def _nothing_for_tokens(statements: list[Mapping[str, Any]], known: Mapping[str, Any]) -> Iterator[Finding]:
