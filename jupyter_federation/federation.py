@@ -113,6 +113,46 @@ class Federation:
             selected = configuration.profile(profile)
         return self._sign_in(selected, configuration.policy, prompt, clears=clears)
 
+    def federate_to_identity_pool(
+        self,
+        token: str | Callable[[], str],
+        provider: str | None = None,
+        *,
+        prompt: Prompt,
+        identity_pool_id: str | None = None,
+        developer_provided_identity_id: str | None = None,
+        **options: object,
+    ) -> SessionStatus:
+        """Exchange ``token`` at a Cognito identity pool and make that the notebook's identity, as Amplify does.
+
+        Raises InvalidStateError while a user pool has signed in, ConfigurationError without a pool: no AWS call then.
+        """
+        source = VariableSource.holding(token)
+        if self._current is not None and self._current.profile.source == USER_POOL:
+            raise InvalidStateError(
+                "A Cognito user pool signed you in, and that cannot be combined with another provider's token.",
+                fix="Run %federate clear first.",
+            )
+        configuration = self._load_configuration()
+        selected = configuration.for_identity_pool(
+            identity_pool_id, provider=provider, identity_id=developer_provided_identity_id, **options
+        )
+        return self._sign_in(selected, configuration.policy, prompt, source=source)
+
+    def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
+        """A boto3.Session over a further identity, signed in with the profile ``name``; asked for again, the same."""
+        configuration = self._load_configuration()
+        selected = configuration.profile(name)
+        before, clears = self._beside.get(name), self.clears
+        if before is None or not before.serves(selected):
+            way_back = f"jf.session({name!r})"
+            identity = self._signed_in(selected, configuration.policy, prompt, before=before, way_back=way_back)
+            live = self._beside_live.setdefault(name, LiveCredentials(way_back=way_back))
+            uninterrupted(lambda: self._put_beside(name, live, identity, clears))
+        return session_over(self._beside_live[name], region=selected.working_region)
+
+    # When the kernel starts
+
     def federate_at_start(self, *, prompt: Prompt, delivered: Callable[[], None]) -> None:
         """Sign in with the default federation profile without having been asked, where its source asks no person.
 
@@ -127,14 +167,11 @@ class Federation:
             except FederationError:
                 self._expect(expected, None, Policy(endpoint=False))
                 raise
-            expected.profile = selected.name
-            if selected.source not in UNATTENDED or not self._expect(
-                expected, selected.working_region, configuration.policy
-            ):
+            expected.profile, policy = selected.name, configuration.policy
+            if selected.source not in UNATTENDED or not self._expect(expected, selected.working_region, policy):
                 return
             delivered()
-            identity = self._signed_in(selected, configuration.policy, prompt)
-            self._become(identity, configuration.policy, clears, expected)
+            self._become(self._signed_in(selected, policy, prompt), policy, clears, expected)
         except FederationError as error:
             self._not_come(expected, error.with_traceback(None))
         except Exception as fault:  # noqa: BLE001 - whoever waits has to hear of it
@@ -154,58 +191,6 @@ class Federation:
         expected.end(error)
         if self._live.expected is expected:
             self._report("needs_you" if isinstance(error, LoginRequiredError) else "refresh_failed")
-
-    def federate_to_identity_pool(
-        self,
-        token: str | Callable[[], str],
-        provider: str | None = None,
-        *,
-        prompt: Prompt,
-        identity_pool_id: str | None = None,
-        developer_provided_identity_id: str | None = None,
-        **options: object,
-    ) -> SessionStatus:
-        """Exchange ``token`` at a Cognito identity pool and make that the notebook's identity, as Amplify does.
-
-        ``token`` is a string, or a callable that is asked again at each refresh.  ``identity_pool_id`` comes from the
-        default profile, with its region, where it is not given; ``options`` are further profile keys.  Raises
-        InvalidStateError while signed in through a user pool, ConfigurationError without a pool: no AWS call then.
-        """
-        source = VariableSource.holding(token)
-        if self._current is not None and self._current.profile.source == USER_POOL:
-            raise InvalidStateError(
-                "A Cognito user pool signed you in, and that cannot be combined with another provider's token.",
-                fix="Run %federate clear first.",
-            )
-        configuration = self._load_configuration()
-        selected = configuration.for_identity_pool(
-            identity_pool_id, provider=provider, identity_id=developer_provided_identity_id, **options
-        )
-        return self._sign_in(selected, configuration.policy, prompt, source=source)
-
-    def session(self, name: str, *, prompt: Prompt) -> boto3.Session:
-        """A boto3.Session over a further identity, signed in with the profile ``name``.
-
-        It lives beside the notebook's own and is refreshed and cleared with it; boto3's default session and the
-        environment are left alone.  Asked for again, it is the same identity.
-        """
-        configuration = self._load_configuration()
-        selected = configuration.profile(name)
-        before, clears = self._beside.get(name), self.clears
-        if before is None or not before.serves(selected):
-            way_back = f"jf.session({name!r})"
-            identity = self._signed_in(selected, configuration.policy, prompt, before=before, way_back=way_back)
-            live = self._beside_live.setdefault(name, LiveCredentials(way_back=way_back))
-            uninterrupted(lambda: self._put_beside(name, live, identity, clears))
-        return session_over(self._beside_live[name], region=selected.working_region)
-
-    def _put_beside(self, name: str, live: LiveCredentials, identity: Identity, clears: int) -> None:
-        with self._lock:
-            self._check_not_cleared(identity, clears)
-            live.follow(identity.session)
-            before, self._beside[name] = self._beside.get(name), identity
-        if before is not None:
-            before.session.close()
 
     # From one identity to the next
 
@@ -318,6 +303,14 @@ class Federation:
         with self._lock:
             if self._current is not None:
                 self._delivery.again(policy)
+
+    def _put_beside(self, name: str, live: LiveCredentials, identity: Identity, clears: int) -> None:
+        with self._lock:
+            self._check_not_cleared(identity, clears)
+            live.follow(identity.session)
+            before, self._beside[name] = self._beside.get(name), identity
+        if before is not None:
+            before.session.close()
 
     # While signed in
 

@@ -69,7 +69,7 @@ class KernelDelivery:
         """
         try:
             self._deliver_to_boto3(region)
-            self.remarks = tuple(self._deliver_to_tools(policy))
+            self.remarks = self._deliver_to_tools(policy)
         except Exception as error:  # noqa: BLE001 - whatever boto3 or the user's AWS files make of it
             from jupyter_federation.exchange.refusals import quoted
 
@@ -179,16 +179,16 @@ class KernelDelivery:
         if region is not None and named is None:
             self._environment.lend_region(region)
 
-    def _deliver_to_tools(self, policy: Policy) -> Iterator[str]:
+    def _deliver_to_tools(self, policy: Policy) -> tuple[str, ...]:
         """To what speaks AWS and is not boto3 here; what a person should know of it."""
-        self._variables = {}
+        self._variables, remarks = {}, []
         if policy.endpoint is False:
             self._endpoint.stop()
         else:
             try:
                 self._variables = self._endpoint.start()
             except DeliveryError as error:  # boto3 has what it needs
-                yield str(error)
+                remarks.append(str(error))
         lent = dict(self._variables)
         if not policy.endpoint_token_variable:
             lent.pop(TOKEN, None)
@@ -196,14 +196,14 @@ class KernelDelivery:
         if lent:
             self._environment.lend_no_proxy(HOST)  # obstore and deltalake would show the endpoint's token to the proxy
         self._environment.lend(lent)
-        outranking = aws_files.outranking() if lent else ()
-        if outranking:
-            yield aws_files.sentence(outranking)
+        if lent and (outranking := aws_files.outranking()):
+            remarks.append(aws_files.sentence(outranking))
         if {TOKEN, TOKEN_FILE} & set(self.set_aside):
-            yield (
+            remarks.append(
                 "What was made before with the machine's own container credentials cannot renew those while you are "
                 "signed in."
             )
+        return tuple(remarks)
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -138,7 +138,7 @@ class FederateMagic:
             )
         return _run(_words(line))
 
-    federate.__doc__ = f"Sign in to AWS with the login you already have, and stay so.\n\n{_HELP}"
+    federate.__doc__ = f"Sign in to AWS with the login you already have, and stay signed in.\n\n{_HELP}"
 
     def _store_inputs(self, line_num: int, source: str, source_raw: str | None = None) -> None:
         """Store a cell in the history; IPython does so before the cell runs, hence before a token can be refused."""
