@@ -10,7 +10,7 @@ from jupyter_federation.errors import visible
 from jupyter_federation.profile import Profile
 
 _CELL = 'style="text-align: left; white-space: nowrap"'  # JupyterLab's own: to the right, and "eu-" over "west-1"
-_FILE = 'style="text-align: left; overflow-wrap: anywhere"'  # a path has no spaces, and would push the table aside
+_FILE = 'style="text-align: left; min-width: 16em; overflow-wrap: anywhere"'  # a path has no spaces to break at
 _HEADINGS = ("federation profile", "source", "signs in to", "region", "file")
 
 

@@ -44,7 +44,7 @@ def test_a_notebook_gets_a_table_with_everything_escaped(table):
     cells = re.sub(r" style=\"text-align: left; white-space: nowrap\"", "", html)
     assert "<td>&lt;prod&gt;</td><td>entra</td><td>role Reader</td><td>eu-west-1</td>" in cells
     assert not re.search("<t[hd]>", html)  # each is aligned, and none is broken, but for the file's
-    assert html.count('<td style="text-align: left; overflow-wrap: anywhere">') == 2
+    assert html.count('<td style="text-align: left; min-width: 16em; overflow-wrap: anywhere">') == 2
     assert "<prod>" not in html
 
 

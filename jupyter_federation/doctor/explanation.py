@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from jupyter_federation.doctor.finding import CAUSES, Severity, found
-from jupyter_federation.doctor.report import wrapped
+from jupyter_federation.doctor.report import with_code, wrapped
 
 _NAME = "doctor.md"
-_QUOTED = re.compile(r"`([^`]+)`")
 _LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
 
 
@@ -36,8 +35,7 @@ class Explanation:
 
     def _repr_html_(self) -> str:
         section, administrator = (
-            _QUOTED.sub(r"<code>\1</code>", html.escape(each, quote=False))
-            for each in (self.section, self.administrator)
+            with_code(html.escape(each, quote=False)) for each in (self.section, self.administrator)
         )
         return (
             f'<div class="jf-doctor" style="padding: 4px 12px; max-width: 60rem"><code>{self.code}</code>'

@@ -60,7 +60,9 @@ CAUSES: dict[str, Cause] = {
     "configuration-unreadable": Cause("mend the file that is named; `jupyter --paths` lists where others may stand"),
     "configuration-locked": Cause('take `"locked": true` out of the system\'s file, or write another profile there'),
     "profile-missing": Cause("register a client and a role, and give people the profile: the request below says how"),
-    "profile-unknown": Cause("put the profile into jupyter_federation_config.d/ under one of `jupyter --paths`"),
+    "profile-unknown": Cause(
+        "put the profile into jupyter_federation_config.d/ in one of the directories that `jupyter --paths` lists"
+    ),
     "profile-broken": Cause("mend the key that is named, in the file that is named (docs/profiles.md)"),
     "profile-incomplete": Cause("complete the federation profile (docs/profiles.md)"),
     "policy-forbids": Cause("raise the `policy` in the system's file, or ask for less in the profile"),

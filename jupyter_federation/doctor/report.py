@@ -17,6 +17,7 @@ from jupyter_federation.session_status import without_persons
 
 WIDTH = 80
 _MAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}\w")  # a mailbox's lengths (RFC 5321, 4.5.3.1)
+_QUOTED = re.compile(r"`([^`]{1,200})`")
 _PAGE = "docs/doctor.md"
 
 
@@ -136,8 +137,8 @@ def _finding(each: Finding) -> str:
     return (
         f'<div style="margin: 8px 0"><span style="color: var(--jp-{colour}-color1, currentColor)">'
         f"<strong>{each.severity}</strong></span> <code>{_shown(each.code)}</code>{where}"
-        f"<div>{_shown(each.sentence)}</div>"
-        f'<div style="opacity: 0.8">Administrator: {_shown(each.administrator)}</div></div>'
+        f"<div>{with_code(_shown(each.sentence))}</div>"
+        f'<div style="opacity: 0.8">Administrator: {with_code(_shown(each.administrator))}</div></div>'
     )
 
 
@@ -160,6 +161,11 @@ def _in_each(value: Any, change: Callable[[str], str]) -> Any:
 
 def _without_mail(text: str) -> str:
     return _MAIL.sub("…", text)
+
+
+def with_code(markup: str) -> str:
+    """``markup`` with what stands between backquotes as code."""
+    return _QUOTED.sub(r"<code>\1</code>", markup)
 
 
 def wrapped(text: str, indent: str, further: str | None = None) -> list[str]:

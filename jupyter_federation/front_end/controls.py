@@ -120,8 +120,15 @@ class Controls:
 
     @property
     def profiles(self) -> tuple[str, ...]:
-        """The names of the federation profiles, as far as they have been read."""
-        return self._profiles
+        """The names of the federation profiles, as far as they have been read: the last one that signed in comes first.
+
+        So a chooser that has nothing else to go by stays with it after a clear; before a sign-in it is the default.
+        """
+        return tuple(sorted(self._profiles, key=lambda name: name != self._last_profile))
+
+    @property
+    def _last_profile(self) -> str | None:
+        return None if self._signed_in is None else self._signed_in.profile
 
     @property
     def is_cleared(self) -> bool:
@@ -147,7 +154,7 @@ class Controls:
         """The whole state, as the channel tells it."""
         number = protocol.number()  # before the look: what changes after it is told again, by a higher number
         status = json.loads(self.status().to_json())
-        return protocol.state(event, status, self._profiles, _told(self._sign_in), number=number)
+        return protocol.state(event, status, self.profiles, _told(self._sign_in), number=number)
 
     def read_profiles(self) -> None:
         """Read the names of the profiles from the files."""
@@ -255,8 +262,11 @@ class Controls:
     def _begin_sign_in(self, profile: str | None, *, takes_answers: bool) -> None:
         if profile is not None and self._profiles and profile not in self._profiles:
             raise _RefusedError("There is no federation profile of that name. %federate profiles lists them.")
-        if profile is None and self.default_profile is None and not self.status().is_federated:
-            profile = self._profiles[0] if len(self._profiles) == 1 else None  # where there is one, it is meant
+        if profile is None and not self.status().is_federated:
+            if self._last_profile in self._profiles:
+                profile = self._last_profile  # as a chooser has it
+            elif self.default_profile is None and len(self._profiles) == 1:
+                profile = self._profiles[0]  # where there is one, it is meant
         prompt = PanelPrompt(lambda: self._tell("sign_in"), takes_answers=takes_answers)
         begun = SignIn(profile, prompt)
         with self._lock:

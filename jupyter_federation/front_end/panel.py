@@ -180,7 +180,7 @@ class _Widgets:
         self._state.value = markup(status, cleared=controls.is_cleared)
         as_it_is = (_NO_PROFILE,) if status.is_federated and status.profile is None else ()
         choice = (*as_it_is, *controls.profiles)
-        preferred = next(iter(as_it_is), status.profile or controls.default_profile)
+        preferred = next(iter(as_it_is), status.profile or next(iter(controls.profiles), None))
         if self._profile.options != choice or preferred != self._preferred:  # what was chosen stays else
             self._profile.options, self._preferred = choice, preferred
             if preferred in choice:

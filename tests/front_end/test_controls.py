@@ -216,6 +216,24 @@ def test_one_profile_without_a_default_is_meant(controls, federation):
     assert ["only"] == federation.asked
 
 
+def test_a_clear_leaves_the_profile_chosen(controls, federation, profiles):
+    """Who signs in again is whom the notebook was signed in as, and not the default."""
+    profiles(**{name: {"source": "env", "variable": "TOKEN"} for name in ("research", "prod")})
+    panel = Panel(controls)
+    chooser = panel._shown()._profile
+    assert ("research", ("research", "prod")) == (chooser.value, controls.profiles)
+    federation.now = replace(VALID, profile="prod")
+    federation.tell("federated", federation.now)
+    within(2, lambda: chooser.value == "prod", lambda: chooser.value)
+    assert ask(controls, "clear", sign_out=False)["ok"]
+    within(2, lambda: controls.status().happened, controls.status)
+    assert ("prod", "prod") == (chooser.value, controls.state()["profiles"][0])
+    ask(controls, "sign_in", profile=None)  # as the command of the palette does
+    within(2, lambda: federation.asked, threads)
+    assert ["prod"] == federation.asked
+    panel.close()
+
+
 def test_a_chooser_that_is_hidden_chooses_nothing(controls, federation, profiles, monkeypatch):
     """Signed in with a profile that stands in no file any more, a click repeats that, and is not the one that does."""
     profiles(only={"source": "env", "variable": "TOKEN", "role_arn": "arn:aws:iam::123456789012:role/R"})
