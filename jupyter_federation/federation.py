@@ -33,14 +33,15 @@ from jupyter_federation.interrupts import awaited, uninterrupted
 from jupyter_federation.kernel_delivery import KernelDelivery
 from jupyter_federation.profile import UNATTENDED
 from jupyter_federation.session_status import SessionStatus
-from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.sources.variable import VariableSource
 from jupyter_federation.subscribers import Subscriber, Subscribers
-from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import IdToken, Prompt, SignedOut, TokenSource
 
 if TYPE_CHECKING:
     import boto3
+
+    from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
+    from jupyter_federation.terminal_line import TerminalLine
 
 T = TypeVar("T")
 
@@ -416,6 +417,8 @@ class Federation:
 
     def whoami(self, *, prompt: Prompt) -> CallerIdentity:
         """Who AWS says you are; one call, STS GetCallerIdentity.  Raises ExchangeError, LoginRequiredError."""
+        from jupyter_federation.signed_in import CallerIdentity
+
         current = self._signed_in_now()
         region = _region(current.profile) or self._delivery.region() or "us-east-1"
 
@@ -433,6 +436,8 @@ class Federation:
 
     def fetch_auth_session(self, *, force_refresh: bool = False) -> AuthSession:
         """Amplify's view of the session: cached credentials, renewed where they have expired or it is forced."""
+        from jupyter_federation.signed_in import AuthSession
+
         current = self._current
         if current is None:
             return AuthSession(is_federated=False)
@@ -451,6 +456,8 @@ class Federation:
 
         Raises LoginRequiredError signed out, InvalidStateError while the identity comes from elsewhere.
         """
+        from jupyter_federation.signed_in import CurrentUser
+
         current = self._signed_in_now()
         token = current.session.token
         if token is None or not self._is_user_pool_sign_in():
@@ -466,6 +473,8 @@ class Federation:
 
     def living_sign_in(self) -> LivingSignIn | None:
         """Who is signed in, None where nobody is: for the doctor."""
+        from jupyter_federation.signed_in import LivingSignIn
+
         current = self._current
         if current is None:
             return None
