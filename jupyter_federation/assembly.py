@@ -11,7 +11,6 @@ from jupyter_federation.config import Policy, Profile
 from jupyter_federation.credentials import Exchange
 from jupyter_federation.exchange import make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
-from jupyter_federation.exchange.further_role import FurtherRoleSettings
 from jupyter_federation.exchange.sts import StsSettings
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sources.environment_variable import EnvironmentVariableSource
@@ -120,6 +119,8 @@ def exchange_of(profile: Profile) -> Exchange:
     """The exchange of ``profile``: a Cognito identity pool or STS, and the further role where it names one."""
     further = None
     if profile.assume_role_arn is not None:
+        from jupyter_federation.exchange.further_role import FurtherRoleSettings
+
         further = FurtherRoleSettings(
             assume_role_arn=profile.assume_role_arn,
             region=profile.region,

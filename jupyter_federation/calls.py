@@ -14,13 +14,14 @@ from jupyter_federation.front_end.panel import Panel, beside_a_status, of_this_k
 from jupyter_federation.notebook_prompt import NotebookPrompt
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
-from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
 from jupyter_federation.subscribers import Subscriber
-from jupyter_federation.terminal_line import TerminalLine
 from jupyter_federation.tokens import Prompt
 
 if TYPE_CHECKING:
     import boto3
+
+    from jupyter_federation.signed_in import AuthSession, CallerIdentity, CurrentUser, LivingSignIn
+    from jupyter_federation.terminal_line import TerminalLine
 
 _kernel = Federation()
 controls.shared.follow(_kernel)

@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import botocore.session
@@ -24,7 +25,9 @@ from jupyter_federation.delivery.environment import NO_PROXY, OUTRANKING, REGION
 from jupyter_federation.delivery.live import LiveCredentials
 from jupyter_federation.errors import DeliveryError, InvalidStateError
 from jupyter_federation.markup import moment
-from jupyter_federation.terminal_line import TerminalLine
+
+if TYPE_CHECKING:
+    from jupyter_federation.terminal_line import TerminalLine
 
 # What a terminal needs to reach the same AWS: a name of its own for an address or a file, and no secret.
 _REACHES = re.compile(r"AWS_(?:DEFAULT_)?REGION|AWS_CA_BUNDLE|AWS_ENDPOINT_URL(?:_[A-Z0-9_]+)?")
@@ -141,6 +144,8 @@ class KernelDelivery:
 
         Raises InvalidStateError where the policy turns it off, DeliveryError where nothing could listen.
         """
+        from jupyter_federation.terminal_line import TerminalLine
+
         for name, allowed in (("export", policy.export), ("endpoint", policy.endpoint)):
             if allowed is False:
                 raise InvalidStateError(

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import getpass
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from IPython.core.getipython import get_ipython
 
-from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
 from jupyter_federation.tokens import nobody_here
+
+if TYPE_CHECKING:
+    from jupyter_federation.offer import Offer
 
 
 class NotebookPrompt:

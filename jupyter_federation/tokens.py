@@ -15,11 +15,13 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
-from typing import Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from jupyter_federation.errors import InvalidTokenError, LoginRequiredError
-from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret, printable
+
+if TYPE_CHECKING:
+    from jupyter_federation.offer import Offer
 
 CLOCK_TOLERANCE = timedelta(minutes=2)
 """How far in this machine's future a token may have been issued before the clock is called wrong."""

@@ -132,7 +132,7 @@ def _write(file: Path, token: str) -> None:
     """A new file that this user alone can read; not left half written."""
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:
-        with os.fdopen(descriptor, "w", encoding="ascii") as opened:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as opened:
             opened.write(token)
     except OSError:  # no space
         file.unlink()

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
-from jupyter_federation.exchange.further_role import FurtherRoleExchange, FurtherRoleSettings
 from jupyter_federation.exchange.sts import StsExchange, StsSettings
+
+if TYPE_CHECKING:
+    from jupyter_federation.exchange.further_role import FurtherRoleExchange, FurtherRoleSettings
 
 
 def make_exchange(
@@ -27,4 +30,6 @@ def make_exchange(
         first, region = StsExchange(settings, clients), settings.region
     if further_role is None:
         return first
+    from jupyter_federation.exchange.further_role import FurtherRoleExchange
+
     return FurtherRoleExchange(first, replace(further_role, region=further_role.region or region), clients)

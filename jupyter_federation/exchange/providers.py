@@ -7,7 +7,6 @@ that a glance at the token shows, before anything is sent.  Nothing is verified:
 
 from __future__ import annotations
 
-import difflib
 import re
 
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
@@ -109,6 +108,8 @@ def _key(token: IdToken, provider: str | None) -> str:
             fix="Set `provider` to its ARN: arn:aws:iam::ACCOUNT:saml-provider/NAME.",
         )
     if not re.search(r"[.:]", provider):
+        import difflib
+
         near = difflib.get_close_matches(provider, PROVIDERS, n=1)
         meant = f"Did you mean {near[0]}? " if near else ""
         raise ConfigurationError(

@@ -6,10 +6,13 @@ import queue
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from jupyter_federation.errors import LoginFailedError
-from jupyter_federation.offer import Offer
 from jupyter_federation.redaction import Secret
+
+if TYPE_CHECKING:
+    from jupyter_federation.offer import Offer
 
 _EVERY = 0.9  # seconds: signs of life come about once a second, and none is passed on oftener
 

@@ -8,7 +8,11 @@ import threading
 import time
 import warnings
 
+import botocore.handlers
+import botocore.session
 import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
 
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange import aws_clients, make_exchange
@@ -131,13 +135,59 @@ def test_the_endpoint_is_the_regions(isolated_home):
     assert "https://cognito-identity.eu-west-1.amazonaws.com" == client.meta.endpoint_url
 
 
-def test_fips_is_botocores_to_configure(isolated_home, monkeypatch):
-    """AWS_USE_FIPS_ENDPOINT counts as it does for every client."""
-    monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
+@pytest.mark.parametrize("variables", [(), ("AWS_USE_FIPS_ENDPOINT",), ("AWS_USE_DUALSTACK_ENDPOINT",)])
+def test_requests_go_where_botocores_own_go(isolated_home, monkeypatch, variables):
+    """In each partition, to the region's host, or to that for FIPS or IPv6 where it is configured."""
+    for name in variables:
+        monkeypatch.setenv(name, "true")
+    own, plain = AwsClients(), botocore.session.Session()
+    for region in ("us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1", "eusc-de-east-1"):
+        own.warm("sts", region)
+        theirs = plain.create_client("sts", region, config=Config(signature_version=UNSIGNED))
+        assert _address(theirs) == _address(own._process.clients["sts", region])
+
+
+def _address(client):
+    """Where ``client`` sends a request; it is not sent."""
+
+    def send(request, **_):
+        raise RuntimeError(request.url)
+
+    client.meta.events.register("before-send", send)
+    with pytest.raises(RuntimeError) as refused:
+        client.assume_role_with_web_identity(RoleArn=ROLE, RoleSessionName="ada", WebIdentityToken="token")
+    return str(refused.value)
+
+
+def test_addresses_of_the_users_own_count(isolated_home, tmp_path, monkeypatch):
+    """An endpoints.json where botocore looks for the user's data: a private partition's, say."""
+    partition = {
+        "partition": "own",
+        "dnsSuffix": "example.org",
+        "regionRegex": "own-1",
+        "regions": {"own-1": {}},
+        "defaults": {"hostname": "{service}.{region}.{dnsSuffix}", "protocols": ["https"], "signatureVersions": ["v4"]},
+        "services": {},
+    }
+    (tmp_path / "endpoints.json").write_text(json.dumps({"version": 3, "partitions": [partition]}))
+    monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
     clients = AwsClients()
-    clients.warm("sts", "us-east-1")
+    clients.warm("sts", "own-1")
     (client,) = clients._process.clients.values()
-    assert "https://sts-fips.us-east-1.amazonaws.com" == client.meta.endpoint_url
+    assert "https://sts.own-1.example.org/" == _address(client)
+
+
+def test_botocore_does_for_our_services_what_it_does_for_all(monkeypatch):
+    """Its handlers for them and for every service are there; those for others are not."""
+
+    def handler(**_):
+        pass
+
+    events = ("before-call", "before-call.sts", "before-call.*.GetCallerIdentity", "before-call.s3", "docs.*.sts.all")
+    monkeypatch.setattr(botocore.handlers, "BUILTIN_HANDLERS", [(event, handler) for event in events])
+    events = aws_clients._credential_free_session(None).get_component("event_emitter")
+    assert 3 == len(events.emit("before-call.sts.GetCallerIdentity"))
+    assert 1 == len(events.emit("before-call.s3.GetObject"))
 
 
 def test_the_timeouts_and_the_one_attempt_are_ours(isolated_home, monkeypatch):
