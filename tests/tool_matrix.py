@@ -32,7 +32,7 @@ KERNEL_SIDE = ROOT / "tests" / "tools" / "kernel_side.py"
 NODE_MODULES = ROOT / "tests" / "tools" / "node_modules"
 
 LIFETIME = 8  # seconds for which credentials live
-EXPIRIES = 3  # after so many, whoever still reads has asked again
+EXPIRIES = 6  # after so many, whoever still reads has asked again
 AN_HOUR = {"duration_seconds": 3600}  # tools that re-ask minutes ahead of the end hold on to these
 
 
@@ -278,7 +278,7 @@ class World:
         return frozenset(each for each in people if each in {f"{who}-{name}" for who in ("ada", "grace", "intruder")})
 
 
-def refreshing(world, tools=None, *, lifetime=LIFETIME, expiries=EXPIRIES, token_variable=False):
+def refreshing(world, tools=None, *, lifetime=LIFETIME, token_variable=False):
     """One kernel past so many expiries, then cleared, signed in again, and as somebody else."""
     with world.kernel(f"refreshing-{token_variable}", token_variable=token_variable) as kernel:
         versions = kernel.ask("versions", packages=sorted({each.package for each in TOOLS.values() if each.package}))
@@ -287,7 +287,7 @@ def refreshing(world, tools=None, *, lifetime=LIFETIME, expiries=EXPIRIES, token
         first = kernel.read(tools)
         tools = [tool for tool in first if first[tool].read]
         rounds, late = [], []
-        while time.monotonic() < begun + expiries * lifetime + 1:
+        while time.monotonic() < begun + EXPIRIES * lifetime + 1:
             _renewed(kernel)  # some tools hold on to what they have to the last moment: nobody reads then
             rounds.append(kernel.read(tools))
             # Signed in time, and arrived a moment too late: then it reads the next time.

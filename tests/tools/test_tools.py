@@ -40,7 +40,7 @@ def test_it_works_with_both_variables(measured, tool):
     assert expected == actual
 
 
-def test_it_goes_on_past_the_third_expiry(measured, tool):
+def test_it_goes_on_past_the_sixth_expiry(measured, tool):
     """Every time that it reads, while the credentials are replaced under it."""
     run = running(tool, measured)
     expected = Fared(error=None, who=frozenset({run["kernel"].ada}))
@@ -161,9 +161,9 @@ def test_the_documentation_has_what_was_measured(measured):
 @pytest.mark.soak
 @pytest.mark.timeout(1800)
 def test_long_lives(tools_environment, tmp_path):
-    """As the short form, past the sixth expiry of credentials of a minute and a half."""
+    """As the short form, with credentials of a minute and a half."""
     with DemoServers(lifetime=timedelta(seconds=90)) as servers:
-        run = refreshing(World(servers, tmp_path), lifetime=90, expiries=6, token_variable=True)
+        run = refreshing(World(servers, tmp_path), lifetime=90, token_variable=True)
     expected = Fared(error=None, who=frozenset({run["kernel"].ada}))
     assert {} == {
         tool: fared for each in [run["first"], *run["rounds"]] for tool, fared in each.items() if fared != expected
