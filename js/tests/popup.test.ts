@@ -74,7 +74,7 @@ describe('the popup', () => {
     expect(page.box.textContent).toContain('of two');
     page.press('refresh');
     expect(page.connections.map(({ acts }) => acts.length)).toEqual([0, 1]);
-    page.popup.toggle(document.body);
+    page.popup.toggle();
     page.popup.open();
     expect(page.box.textContent).toContain('of one');
     page.popup.open(two);
