@@ -127,7 +127,11 @@ function keepFocus(box: Element): void {
 function hold(at: Element): void {
   const box = at.closest(BOX);
   const action = actionOf(at);
-  held = box && { box, at, mark: `.${action ? `jf-action-${action}` : 'jf-profile'}` };
+  held = box && {
+    box,
+    at,
+    mark: action ? `.jf-action-${action}` : at.localName === 'select' ? 'select' : '.jf-accept'
+  };
 }
 
 function usable(node: Element): boolean {

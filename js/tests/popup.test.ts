@@ -92,6 +92,13 @@ describe('the popup', () => {
     expect(document.activeElement?.textContent).toBe('Open the sign-in page');
   });
 
+  it('gives the focus from that link to Sign in when the sign-in is over', () => {
+    const page = opened(nobody, { sign_in: { offer: OFFER } });
+    expect(document.activeElement?.textContent).toBe('Open the sign-in page');
+    page.connection.say(said(42, nobody));
+    expect(document.activeElement?.textContent).toBe('Sign in');
+  });
+
   it('shows until when the code is good', () => {
     const page = opened({}, { sign_in: { offer: { ...OFFER, code: 'AB-CD', until: NOW + 9.5 * MINUTE } } });
     expect(page.box.querySelector('.jf-place-sign-in time')?.textContent).toContain('(9:30 left)');
