@@ -13,10 +13,8 @@ export async function act(kernel: IFederationKernel, request: Request): Promise<
     said = Notification.warning(`The kernel does not answer (${kernel.title})`, stays);
   }, PATIENCE);
   try {
-    const reply = await kernel.request(request);
-    if (!reply.ok) {
-      Notification.error(reply.error ?? 'The kernel refused', stays);
-    }
+    const { error } = await kernel.request(request);
+    error && Notification.error(error, stays);
   } catch (error) {
     Notification.error((error as Error).message);
   }
@@ -34,9 +32,9 @@ export function signIn(kernel: IFederationKernel, profile = kernel.state.status.
 export async function answer(kernel: IFederationKernel, trans: TranslationBundle): Promise<void> {
   const question = kernel.state.signIn?.question;
   if (question) {
-    const dialog = await InputDialog.getPassword({ title: trans.__('Sign in to AWS'), label: question });
-    if (dialog.button.accept && dialog.value) {
-      await act(kernel, { action: 'answer', text: dialog.value });
+    const { value } = await InputDialog.getPassword({ title: trans.__('Sign in to AWS'), label: question });
+    if (value) {
+      await act(kernel, { action: 'answer', text: value });
     }
   }
 }

@@ -2,7 +2,7 @@ import type { ICommandPalette } from '@jupyterlab/apputils';
 import type { TranslationBundle } from '@jupyterlab/translation';
 import type { CommandRegistry } from '@lumino/commands';
 import { act, signIn } from './actions';
-import { isOpen } from './protocol';
+import { holds, isOpen } from './protocol';
 import type { IFederationKernel, IFederationKernels, IPopup } from './tokens';
 
 export const SIGN_IN = 'federation:sign-in';
@@ -41,13 +41,13 @@ export function addCommands(
   add(
     REFRESH,
     trans.__('Refresh AWS Session'),
-    kernel => kernel.state.status.is_federated,
+    kernel => holds(kernel.state),
     kernel => act(kernel, { action: 'refresh' })
   );
   add(
     CLEAR,
     trans.__('Clear AWS Session'),
-    ({ state }) => state.status.is_federated || state.status.beside.length > 0,
+    kernel => holds(kernel.state),
     kernel => act(kernel, { action: 'clear', sign_out: false })
   );
   for (const command of [SIGN_IN, REFRESH, CLEAR, OPEN_PANEL]) {

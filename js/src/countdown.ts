@@ -17,7 +17,7 @@ export function until(time: number, now: number, trans: TranslationBundle): stri
   const date = new Date(time);
   const sameDay = date.toDateString() === new Date(now).toDateString();
   const shown = date.toLocaleString(undefined, {
-    ...(sameDay ? {} : { month: 'short', day: 'numeric' }),
+    ...(!sameDay && { month: 'short', day: 'numeric' }),
     hour: '2-digit',
     minute: '2-digit',
     timeZoneName: 'short'
@@ -38,28 +38,22 @@ export function duration(milliseconds: number, trans: TranslationBundle): string
 
 /** Milliseconds that the credentials still have, or null without any. */
 export function left(state: State, now: number): number | null {
-  return state.status.credentials_expire_at === null
-    ? null
-    : Math.max(0, state.status.credentials_expire_at - now);
+  const end = state.status.credentials_expire_at;
+  return end && Math.max(0, end - now);
 }
 
 /** Whether the credentials are over: said by the kernel, or by the clock before the kernel could say it. */
 export function expired(state: State, now: number): boolean {
-  return (
-    state.status.credentials === 'expired' || (state.status.credentials === 'valid' && left(state, now) === 0)
-  );
+  return state.status.credentials === 'expired' || left(state, now) === 0;
 }
 
 /** Why somebody has to sign in, or null. */
 function trouble(state: State, now: number): 'expired' | 'needs_you' | 'none' | null {
   const { credentials, sign_in } = state.status;
-  return expired(state, now)
-    ? 'expired'
-    : sign_in === 'needs_you'
-      ? sign_in
-      : credentials === 'none'
-        ? credentials
-        : null;
+  if (expired(state, now)) {
+    return 'expired';
+  }
+  return sign_in === 'needs_you' ? sign_in : credentials === 'none' ? credentials : null;
 }
 
 /** Whether somebody has to sign in. */
@@ -143,11 +137,11 @@ export function mismatch(state: State, trans: TranslationBundle): string | null 
   }
   return state.protocol > PROTOCOL
     ? trans.__(
-        'The kernel has jupyter-aws-federation %1, which is newer than what JupyterLab has: update it where JupyterLab is installed.',
+        'The kernel has jupyter-aws-federation %1, JupyterLab an older one: update it where JupyterLab is installed.',
         state.version
       )
     : trans.__(
-        'The kernel has jupyter-aws-federation %1, which is older than what JupyterLab has: update it where the kernel is installed.',
+        'The kernel has jupyter-aws-federation %1, JupyterLab a newer one: update it where the kernel is installed.',
         state.version
       );
 }

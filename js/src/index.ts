@@ -6,7 +6,6 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
-import { Signal } from '@lumino/signaling';
 import { addCommands, OPEN_PANEL } from './commands';
 import { FederationKernels } from './kernels';
 import { listen } from './marks';
@@ -31,9 +30,6 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
     style();
     const known = new FederationKernels();
     for (const tracker of [notebooks, consoles]) {
-      tracker?.forEach(panel => {
-        known.watch(panel);
-      });
       tracker?.widgetAdded.connect((_, panel) => known.watch(panel));
       tracker?.currentChanged.connect((_, panel) => {
         panel && known.watch(panel); // it may be current before it counts as added
@@ -50,10 +46,10 @@ const settings: JupyterFrontEndPlugin<ISettings> = {
   description: 'Settings of what is shown.',
   autoStart: true,
   provides: ISettings,
-  optional: [ISettingRegistry],
-  activate: (_: JupyterFrontEnd, registry: ISettingRegistry | null) => {
+  requires: [ISettingRegistry],
+  activate: (_: JupyterFrontEnd, registry: ISettingRegistry) => {
     const known = new Settings();
-    registry && known.follow(registry, settings.id).catch(console.warn);
+    known.follow(registry, settings.id).catch(console.warn);
     return known;
   }
 };
@@ -119,23 +115,14 @@ const statusItem: JupyterFrontEndPlugin<void> = {
     bar: IStatusBar | null,
     translator: ITranslator | null
   ) => {
-    if (bar) {
-      const item = new StatusItem(known, chosen, shown, bundle(translator));
-      const activeStateChanged = new Signal<StatusItem, void>(item);
-      for (const signal of [known.changed, chosen.changed]) {
-        signal.connect(() => activeStateChanged.emit());
-      }
-      const isActive = () => item.shown;
-      // A priority, or a narrow window hides it.
-      bar.registerStatusItem(statusItem.id, {
-        item,
-        align: 'left',
-        rank: 4,
-        priority: 1,
-        isActive,
-        activeStateChanged
-      });
-    }
+    bar?.registerStatusItem(statusItem.id, {
+      item: new StatusItem(known, chosen, shown, bundle(translator)),
+      align: 'left',
+      rank: 4,
+      priority: 1, // or a narrow window hides it
+      isActive: () => known.current !== null,
+      activeStateChanged: known.changed
+    });
   }
 };
 

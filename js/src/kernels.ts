@@ -1,10 +1,8 @@
-import type { Kernel, KernelMessage } from '@jupyterlab/services';
-import { UUID } from '@lumino/coreutils';
+import { type Kernel, KernelMessage } from '@jupyterlab/services';
 import { Signal } from '@lumino/signaling';
 import type { Widget } from '@lumino/widgets';
 import {
   COMM_TARGET,
-  impersonal,
   PROTOCOL,
   parseReply,
   parseState,
@@ -15,33 +13,31 @@ import {
 } from './protocol';
 import type { IFederationKernel, IFederationKernels, SessionPanel } from './tokens';
 
-/** What sessionStorage holds for a reload while a cell runs: then nobody answers but the control channel. */
-interface Remembered {
-  readonly comm: string;
-  readonly state: State;
-  readonly skew: number;
-}
-
 /**
  * One kernel, by all connections of this page to it.
  *
  * The kernel's comm is read from iopub itself: of several connections only one "handles comms", and which one that is
- * changes when a panel is closed.
+ * changes when a panel is closed.  sessionStorage holds its id for a reload while a cell runs: then nobody answers but
+ * the control channel, on which only a kernel that knows us may be asked.
  */
 class FederationKernel implements IFederationKernel {
   constructor(
     readonly id: string,
+    private readonly panel: SessionPanel,
     private readonly changed: () => void
   ) {
-    this.recall();
+    this.comm = sessionStorage.getItem(this.key);
   }
 
-  title = '';
   running = false;
   readonly connections = new Set<Kernel.IKernelConnection>();
 
   get state(): State {
     return this.latest as State; // nobody is given a kernel that is not known
+  }
+
+  get title(): string {
+    return this.panel.title.label;
   }
 
   get known(): boolean {
@@ -57,15 +53,12 @@ class FederationKernel implements IFederationKernel {
   }
 
   connect(connection: Kernel.IKernelConnection): void {
-    if (this.connections.has(connection)) {
-      return;
-    }
     this.connections.add(connection);
     // Without a target the connection would close the comm in the kernel.
     connection.registerCommTarget(COMM_TARGET, () => undefined);
     connection.iopubMessage.connect((_, message) => this.onMessage(message));
     connection.statusChanged.connect((_, status) => {
-      ['restarting', 'autorestarting', 'dead'].includes(status) && this.forget();
+      /restarting|dead/.test(status) && this.forget();
     });
     const attach = () => {
       connection.connectionStatus === 'connected' && this.attach(connection);
@@ -75,17 +68,16 @@ class FederationKernel implements IFederationKernel {
       this.connections.delete(connection);
       this.changed();
     });
-    this.running = connection.status === 'busy';
     attach();
   }
 
   async request(request: Request): Promise<Reply> {
-    const connection = [...this.connections].find(candidate => !candidate.isDisposed);
+    const [connection] = this.connections;
     if (!connection) {
       throw new Error('The kernel has gone away');
     }
     const reply = parseReply(await send(connection, request));
-    this.connections.size && this.take(reply.state);
+    this.take(reply.state);
     return reply;
   }
 
@@ -116,6 +108,7 @@ class FederationKernel implements IFederationKernel {
   private follow(comm: string): void {
     this.comm = comm;
     this.number = 0;
+    sessionStorage.setItem(this.key, comm);
   }
 
   private onMessage(message: KernelMessage.IIOPubMessage): void {
@@ -145,12 +138,6 @@ class FederationKernel implements IFederationKernel {
     this.number = state.number;
     this.latest = state;
     this.skew = state.now - Date.now();
-    const kept = { comm: this.comm, skew: this.skew, state: impersonal(state) };
-    try {
-      sessionStorage.setItem(this.key, JSON.stringify(kept));
-    } catch {
-      // A browser that keeps nothing shows nothing between a reload and the end of the cell.
-    }
     this.changed();
   }
 
@@ -164,26 +151,12 @@ class FederationKernel implements IFederationKernel {
     }
   }
 
-  private recall(): void {
-    try {
-      const kept = JSON.parse(sessionStorage.getItem(this.key) ?? 'null') as Remembered | null;
-      const state = kept && parseState(kept.state);
-      if (state) {
-        this.comm = kept.comm;
-        this.skew = kept.skew;
-        this.latest = state;
-      }
-    } catch {
-      // What is no JSON is none of ours.
-    }
-  }
-
   private get key(): string {
     return `${COMM_TARGET}:${this.id}`;
   }
 
   private latest: State | null = null;
-  private comm: string | null = null;
+  private comm: string | null;
   private number = 0;
   private skew = 0;
 }
@@ -244,7 +217,7 @@ export class FederationKernels implements IFederationKernels {
   private connect(connection: Kernel.IKernelConnection, panel: SessionPanel): void {
     let kernel = this.kernels.get(connection.id);
     if (!kernel) {
-      kernel = new FederationKernel(connection.id, () => this.update());
+      kernel = new FederationKernel(connection.id, panel, () => this.update());
       this.kernels.set(connection.id, kernel);
     }
     kernel.connect(connection);
@@ -258,13 +231,8 @@ export class FederationKernels implements IFederationKernels {
         this.kernels.delete(kernel.id);
       }
     }
-    for (const panel of this.panels.values()) {
-      const kernel = this.behind(panel);
-      if (kernel) {
-        kernel.title = panel.title.label;
-      }
-    }
     this.changed.emit();
+    this.ticked.emit();
     const runs = this.all.some(kernel => kernel.state.status.credentials_expire_at !== null);
     if (runs) {
       this.timer ||= window.setInterval(() => this.ticked.emit(), 1000);
@@ -282,26 +250,14 @@ export class FederationKernels implements IFederationKernels {
 /** The content of the reply; rejects when the connection goes away first. */
 function send(connection: Kernel.IKernelConnection, request: Request): Promise<unknown> {
   const { clientId: session, username } = connection;
-  const message = {
+  const message = KernelMessage.createMessage<KernelMessage.IDebugRequestMsg>({
     channel: 'control',
-    header: {
-      msg_id: UUID.uuid4(),
-      msg_type: REQUEST,
-      date: new Date().toISOString(),
-      session,
-      username,
-      version: '5.2'
-    },
-    parent_header: {},
-    metadata: {},
-    content: { protocol: PROTOCOL, ...request }
-  };
-  // The types of control messages are a closed list, Jupyter's own; the channel carries others as well.
-  const future = connection.sendControlMessage(
-    message as unknown as KernelMessage.IDebugRequestMsg,
-    true,
-    true
-  );
+    msgType: REQUEST as 'debug_request', // the types are a closed list, Jupyter's own; the channel carries others as well
+    session,
+    username,
+    content: { protocol: PROTOCOL, ...request } as never
+  });
+  const future = connection.sendControlMessage(message, true, true);
   return new Promise((resolve, reject) => {
     future.onReply = reply => resolve(reply.content);
     future.done.catch(reject); // after `resolve` this changes nothing

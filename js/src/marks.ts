@@ -39,16 +39,16 @@ function kernelOf(node: Element): IFederationKernel | null {
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className: string,
-  ...children: (Node | string | null | false)[]
+  ...children: (Node | string | null | false | undefined)[]
 ): HTMLElementTagNameMap[K] {
   const made = document.createElement(tag);
   made.className = className;
-  made.append(...children.filter((child): child is Node | string => child !== null && child !== false));
+  made.append(...children.filter((child): child is Node | string => !!child));
   return made;
 }
 
-export function button(action: string, text: string, ...more: string[]): HTMLButtonElement {
-  return element('button', ['jf-button', `jf-action-${action}`, ...more].join(' '), text);
+export function button(action: string, text: string): HTMLButtonElement {
+  return element('button', `jf-button jf-action-${action}`, text);
 }
 
 export function countdown(until: number | null): HTMLElement | null {
@@ -93,10 +93,8 @@ export function fill(box: Element, kernel: IFederationKernel, trans: Translation
     for (const place of box.querySelectorAll<HTMLElement>(`.jf-place-${name}`)) {
       const before = originals.get(place) ?? place.textContent ?? '';
       originals.set(place, before);
-      if (place.textContent !== (value ?? before)) {
-        place.textContent = value ?? before;
-        place.title = (name === 'role' && role_arn) || '';
-      }
+      write(place, value ?? before);
+      place.title = (name === 'role' && role_arn) || '';
     }
   }
   keepFocus(box);
@@ -128,11 +126,16 @@ function keepFocus(box: Element): void {
 /** What a person uses has the focus, also where it had come to it by itself. */
 function hold(at: Element): void {
   const box = at.closest(BOX);
-  held = box && { box, at, mark: `.${actionOf(at) ?? 'jf-profile'}` };
+  const action = actionOf(at);
+  held = box && {
+    box,
+    at,
+    mark: action ? `.jf-action-${action}` : at.localName === 'select' ? 'select' : '.jf-accept'
+  };
 }
 
 function usable(node: Element): boolean {
-  return node.isConnected && !node.matches(':disabled') && node.getClientRects().length > 0;
+  return !node.matches(':disabled') && node.getClientRects().length > 0;
 }
 
 /** The offer that each place shows. */
@@ -162,35 +165,35 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
     ];
   }
   const { offer, question } = open;
-  const lines: HTMLElement[] = [];
-  if (offer) {
-    lines.push(
-      element('div', 'jf-heading', trans.__('Sign in at %1', offer.issuer)),
-      ...offer.steps.map(step => element('div', 'jf-step', step))
-    );
-    if (offer.code !== null) {
-      const copy = button('copy', trans.__('Copy'));
-      copy.setAttribute('aria-label', trans.__('Copy the code'));
-      lines.push(
-        element('div', 'jf-code', trans.__('Code'), ' ', element('code', '', offer.code), ' ', copy)
-      );
-    }
-  }
   const end = countdown(offer?.until ?? null);
-  end && lines.push(element('div', '', trans.__('Until'), ' ', end));
-  const buttons = element('div', 'jf-buttons');
-  if (offer?.address) {
-    const link = element('a', 'jf-button jf-accept', trans.__('Open the sign-in page'));
-    link.href = offer.address;
-    link.target = '_blank';
-    link.rel = 'noreferrer'; // and so no opener
-    buttons.append(link);
-  }
-  if (question !== null) {
-    buttons.append(button('answer', trans.__('Paste the address…')));
-  }
-  buttons.append(button('cancel', trans.__('Cancel')));
-  return [...lines, buttons, element('div', 'jf-waiting')];
+  return [
+    offer && element('div', 'jf-heading', trans.__('Sign in at %1', offer.issuer)),
+    ...(offer?.steps ?? []).map(step => element('div', 'jf-step', step)),
+    offer?.code &&
+      element(
+        'div',
+        'jf-code',
+        trans.__('Code'),
+        ' ',
+        element('code', '', offer.code),
+        ' ',
+        button('copy', trans.__('Copy'))
+      ),
+    end && element('div', '', trans.__('Until'), ' ', end),
+    element(
+      'div',
+      'jf-buttons',
+      offer?.address &&
+        Object.assign(element('a', 'jf-button jf-accept', trans.__('Open the sign-in page')), {
+          href: offer.address,
+          target: '_blank',
+          rel: 'noreferrer' // and so no opener
+        }),
+      question && button('answer', trans.__('Paste the address…')),
+      button('cancel', trans.__('Cancel'))
+    ),
+    element('div', 'jf-waiting')
+  ].filter(made => !!made);
 }
 
 /**
@@ -215,13 +218,10 @@ export function listen(trans: TranslationBundle): void {
   document.addEventListener(
     'click',
     event => {
-      const target = event.target instanceof Element ? event.target : null;
-      const pressed = target?.closest('[class*="jf-action-"]');
-      const box = pressed?.closest(BOX);
-      const kernel = event.isTrusted && box ? kernelOf(box) : null;
-      const action = pressed && actionOf(pressed)?.slice(10);
-      pressed && hold(pressed);
-      if (pressed && box && kernel?.compatible && action && perform(action, pressed, box, kernel, trans)) {
+      const pressed = event.isTrusted && (event.target as Element).closest('[class*="jf-action-"]');
+      const kernel = pressed ? kernelOf(pressed) : null;
+      if (pressed && kernel?.compatible && perform(pressed, kernel, trans)) {
+        hold(pressed);
         event.preventDefault();
         event.stopPropagation();
       }
@@ -230,26 +230,22 @@ export function listen(trans: TranslationBundle): void {
   );
 }
 
+/** What an element asks for. */
 function actionOf(node: Element): string | undefined {
-  return [...node.classList].find(name => name.startsWith('jf-action-'));
+  return [...node.classList].find(name => name.startsWith('jf-action-'))?.slice(10);
 }
 
-function perform(
-  action: string,
-  pressed: Element,
-  box: Element,
-  kernel: IFederationKernel,
-  trans: TranslationBundle
-): boolean {
+/** Do what is asked for; whether there is such a thing. */
+function perform(pressed: Element, kernel: IFederationKernel, trans: TranslationBundle): boolean {
+  const action = actionOf(pressed) ?? '';
   const { signIn: open } = kernel.state;
-  const clear = (sign_out: boolean) => act(kernel, { action: 'clear', sign_out });
   const actions: Record<string, () => unknown> = {
     refresh: () => act(kernel, { action: 'refresh' }),
     cancel: () => act(kernel, { action: 'cancel' }),
-    clear: () => clear(false),
-    'clear-sign-out': () => clear(true),
+    clear: () => act(kernel, { action: 'clear', sign_out: false }),
+    'clear-sign-out': () => act(kernel, { action: 'clear', sign_out: true }),
     'sign-in': () => {
-      const chooser = box.querySelector<HTMLSelectElement>('select.jf-profile, .jf-profile select');
+      const chooser = pressed.closest(BOX)?.querySelector('select');
       const chosen = chooser && usable(chooser) ? chooser.selectedOptions[0] : null;
       return signIn(kernel, chosen?.text);
     },

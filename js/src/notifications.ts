@@ -13,7 +13,6 @@ export class Notifications {
     private readonly popup: IPopup,
     private readonly trans: TranslationBundle
   ) {
-    kernels.changed.connect(this.check, this);
     kernels.ticked.connect(this.check, this);
   }
 

@@ -22,6 +22,11 @@ export class PanelView extends Panel {
   }
 }
 
+/** The id of the panel that a model is of. */
+function panelOf(model: IRenderMime.IMimeModel | null | undefined): unknown {
+  return (model?.data[MIME_TYPE] as { readonly panel?: unknown } | null | undefined)?.panel;
+}
+
 /** The notebook or console in whose output a widget is shown. */
 function homeOf(widget: Widget): SessionPanel | null {
   for (let at = widget.parent; at; at = at.parent) {
@@ -48,18 +53,15 @@ export class LivePanels {
     private readonly trans: TranslationBundle
   ) {
     kernels.changed.connect(() => {
-      const there = kernels.all.map(({ state }) => state.panel);
-      for (const id of [...this.models.keys(), ...this.views.keys()]) {
-        if (!there.includes(id)) {
-          this.models.delete(id); // a kernel that is restarted has another panel
-          this.views.get(id)?.dispose();
-        }
+      for (const [id, view] of this.views) {
+        // A kernel that is restarted has another panel.
+        kernels.all.some(({ state }) => state.panel === id) || view.dispose();
       }
     });
   }
 
-  /** What has been shown of each panel, by its id. */
-  readonly models = new Map<string | null, IRenderMime.IMimeModel>();
+  /** What has been shown last of each kernel's panel. */
+  readonly models = new WeakMap<IFederationKernel, IRenderMime.IMimeModel>();
   private readonly views = new Map<string | null, Widget>();
 
   /** Show the panel of the active notebook's kernel; without a message to it where the page has seen the panel. */
@@ -80,9 +82,9 @@ export class LivePanels {
       view.title.closable = true;
       view.disposed.connect(() => this.views.delete(id));
       home.disposed.connect(view.dispose, view); // Lumino lets go of it when the view is disposed
-      const seen = this.models.get(id);
+      const seen = this.models.get(kernel);
       const registry = registryOf(home);
-      if (seen) {
+      if (seen && panelOf(seen) === id) {
         const renderer = registry.createRenderer(MIME_TYPE);
         content.addWidget(renderer);
         void renderer.renderModel(seen);
@@ -116,8 +118,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   ) {
     super();
     this.addClass('jf-output');
-    kernels.changed.connect(this.show_, this);
-    kernels.ticked.connect(this.fill, this);
+    kernels.ticked.connect(this.render, this);
     // The kernel writes its markup anew at each event: fill it in before it is painted.
     this.observer = new MutationObserver(() => this.fill());
     this.observer.observe(this.node, {
@@ -134,26 +135,18 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       old.dispose();
     }
     this.widgetView = null;
-    const saved = ['text/html', 'text/plain'].find(type => type in model.data);
-    if (saved) {
-      this.add(this.registry, saved, model);
-    }
+    this.add(this.registry, 'text/html', model);
     await this.render();
   }
 
   override dispose(): void {
     this.observer.disconnect();
-    this.kernels.changed.disconnect(this.show_, this);
-    this.kernels.ticked.disconnect(this.fill, this);
+    this.kernels.ticked.disconnect(this.render, this);
     super.dispose();
   }
 
   protected override onAfterAttach(message: Message): void {
     super.onAfterAttach(message);
-    this.show_();
-  }
-
-  private show_(): void {
     void this.render();
   }
 
@@ -161,8 +154,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
   private kernel(): IFederationKernel | null {
     const home = homeOf(this);
     const kernel = home && this.kernels.of(home);
-    const content = this.model?.data[MIME_TYPE] as { readonly panel?: unknown } | null | undefined;
-    return kernel?.state.panel && kernel.state.panel === content?.panel ? kernel : null;
+    return kernel?.state.panel && kernel.state.panel === panelOf(this.model) ? kernel : null;
   }
 
   /** Add the live view, or take it away; the stylesheet hides the saved HTML once the live panel is in place. */
@@ -174,7 +166,7 @@ export class PanelRenderer extends Panel implements IRenderMime.IRenderer {
       this.widgetView?.dispose();
       this.widgetView = null;
     } else if (home && model && !this.widgetView && !this.pending && WIDGET_VIEW in model.data) {
-      this.live.models.set(kernel.state.panel, model);
+      this.live.models.set(kernel, model);
       this.pending = true;
       await home.sessionContext.ready;
       await new Promise(resolve => window.setTimeout(resolve)); // the widget manager has waited for the same

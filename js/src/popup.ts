@@ -1,6 +1,7 @@
 import type { TranslationBundle } from '@jupyterlab/translation';
 import { mismatch, needsSignIn, outlook, words } from './countdown';
 import { button, countdown, element, fill, own } from './marks';
+import { holds } from './protocol';
 import type { IFederationKernel, IFederationKernels, IPopup, ISettings } from './tokens';
 
 /** The state in words and the actions, over the status bar; where there is none, in the window's corner. */
@@ -11,7 +12,6 @@ export class Popup implements IPopup {
     private readonly trans: TranslationBundle,
     private readonly openPanel: () => void
   ) {
-    kernels.changed.connect(this.update, this);
     kernels.ticked.connect(this.update, this);
     own(this.node, () => this.kernel);
     this.node.setAttribute('role', 'dialog');
@@ -19,9 +19,8 @@ export class Popup implements IPopup {
     this.node.tabIndex = -1;
     this.node.addEventListener('keydown', event => {
       if (event.key === 'Escape') {
-        event.stopPropagation();
         this.close();
-        this.anchor?.focus();
+        this.item?.focus();
       }
     });
     this.node.addEventListener('click', event => {
@@ -33,49 +32,48 @@ export class Popup implements IPopup {
   }
 
   private readonly node = element('div', 'jf-panel jf-popup');
-  /** Whose state the popup shows. */
+  /** Whose state it shows, from when it opens until it is closed. */
   private kernel: IFederationKernel | null = null;
 
-  toggle(anchor: HTMLElement): void {
-    if (this.node.isConnected) {
-      this.close();
-    } else {
-      this.anchor = anchor;
-      this.open();
-    }
+  toggle(): void {
+    this.node.isConnected ? this.close() : this.open();
   }
 
-  open(kernel: IFederationKernel | null = null): void {
-    this.asked = kernel;
+  open(kernel = this.kernels.current): void {
+    this.kernel = kernel;
     document.body.append(this.node);
     document.addEventListener('pointerdown', this.onPointer, true);
     this.made = '';
     this.update();
     this.kernel?.look(); // its profiles may be others by now
-    const right = this.anchor?.isConnected
-      ? window.innerWidth - this.anchor.getBoundingClientRect().right
-      : 8;
-    // As far to the right as the item, and never over the window's left edge.
     const furthest = window.innerWidth - this.node.offsetWidth - 8;
-    this.node.style.right = `${Math.max(8, Math.min(right, furthest))}px`;
-    (this.node.querySelector<HTMLElement>('a, button:enabled') ?? this.node).focus();
+    this.node.style.left = `${Math.min(this.item?.getBoundingClientRect().left || furthest, furthest)}px`;
+    (
+      this.node.querySelector<HTMLElement>('.jf-accept') ??
+      this.node.querySelector('button') ??
+      this.node
+    ).focus();
   }
 
   private close(): void {
-    this.asked = this.chooser = null;
+    this.chooser = null;
     this.node.remove();
     document.removeEventListener('pointerdown', this.onPointer, true);
   }
 
   private readonly onPointer = (event: Event) => {
     const target = event.target as Element;
-    if (!this.node.contains(target) && !this.anchor?.contains(target)) {
+    if (!this.node.contains(target) && !this.item?.contains(target)) {
       this.close();
     }
   };
 
+  /** What it stands over, and where the focus goes from it. */
+  private get item(): HTMLElement | null {
+    return document.querySelector('.jf-status-button');
+  }
+
   private update(): void {
-    this.kernel = this.asked ?? this.kernels.current;
     if (!this.node.isConnected) {
       return;
     }
@@ -107,12 +105,11 @@ export class Popup implements IPopup {
     const line = (name: string, value: Node | string | null) =>
       value && element('div', 'jf-line', element('span', 'jf-name', name), value);
     const note = (text: string | null) => text && element('div', 'jf-note', text);
-    const place = (name: string, value: string | null) => value && element('span', `jf-place-${name}`);
-    const signIn = button('sign-in', trans.__('Sign in'), ...(needsSignIn(state, now) ? ['jf-accept'] : []));
+    const signIn = button('sign-in', trans.__('Sign in'));
     const refresh = button('refresh', trans.__('Refresh'));
-    const clear = button('clear', trans.__('Clear AWS session'), 'jf-warn');
-    refresh.disabled = !status.is_federated;
-    clear.disabled = !status.is_federated && !status.beside.length;
+    const clear = button('clear', trans.__('Clear AWS session'));
+    signIn.classList.toggle('jf-accept', needsSignIn(state, now));
+    refresh.disabled = clear.disabled = !holds(state);
     const open = compatible && state.signIn;
     return [
       element('div', 'jf-title', kernel.title),
@@ -121,9 +118,9 @@ export class Popup implements IPopup {
         'div',
         'jf-lines',
         line(trans.__('Profile'), status.profile),
-        line(trans.__('Who'), place('subject', status.subject)),
-        line(trans.__('Account'), place('account', status.account_id)),
-        line(trans.__('Role'), place('role', status.role_arn)),
+        line(trans.__('Who'), status.subject),
+        line(trans.__('Account'), status.account_id),
+        line(trans.__('Role'), status.role_arn && element('span', 'jf-place-role')),
         line(trans.__('Credentials'), countdown(status.credentials_expire_at)),
         line(
           trans.__('Sign-in'),
@@ -165,8 +162,5 @@ export class Popup implements IPopup {
 
   /** The one that was shown last. */
   private chooser: HTMLSelectElement | null = null;
-  private anchor: HTMLElement | null = null;
-  /** Whose state was asked for. */
-  private asked: IFederationKernel | null = null;
   private made = '';
 }

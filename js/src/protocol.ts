@@ -4,8 +4,6 @@ export const PROTOCOL = 1;
 export const COMM_TARGET = 'jupyter_federation';
 export const REQUEST = 'federation_request';
 
-const PANEL_ID = /^[\w-]{1,128}$/;
-
 const TEXTS = [
   'profile',
   'subject',
@@ -18,16 +16,6 @@ const TEXTS = [
 ] as const;
 const FLAGS = ['refreshing', 'interactive', 'is_federated'] as const;
 const TIMES = ['sign_in_expires_at', 'credentials_expire_at', 'next_try_at'] as const;
-
-/** What may be kept in the browser for a reload. */
-const KEPT = [
-  'credentials',
-  'sign_in',
-  'is_federated',
-  'profile',
-  'sign_in_expires_at',
-  'credentials_expire_at'
-] as const;
 
 /** `SessionStatus`, as far as a screen needs it; times are epoch milliseconds of the kernel's clock. */
 export interface Status
@@ -77,7 +65,7 @@ export type Request =
   | { readonly action: 'answer'; readonly text: string };
 
 export interface Reply {
-  readonly ok: boolean;
+  /** Why nothing was done, or null. */
   readonly error: string | null;
   readonly state: State | null;
 }
@@ -94,13 +82,12 @@ export function parseState(data: unknown): State | null {
   if (!message || !status || !Number.isInteger(message.protocol)) {
     return null;
   }
-  const panel = text(message.panel);
   return {
     protocol: message.protocol as number,
     version: text(message.version) ?? '?',
     number: time(message.number) ?? 0,
     now: time(message.now) ?? Date.now(),
-    panel: panel !== null && PANEL_ID.test(panel) ? panel : null,
+    panel: text(message.panel),
     status: parseStatus(status),
     profiles: texts(message.profiles),
     signIn: parseSignIn(message.sign_in)
@@ -109,7 +96,8 @@ export function parseState(data: unknown): State | null {
 
 export function parseReply(data: unknown): Reply {
   const reply = record(data);
-  return { ok: reply?.ok === true, error: text(reply?.error), state: parseState(reply?.state) };
+  const error = reply?.ok === true ? null : (text(reply?.error) ?? 'The kernel refused');
+  return { error, state: parseState(reply?.state) };
 }
 
 /** Whether a sign-in is under way. */
@@ -117,15 +105,9 @@ export function isOpen({ signIn }: State): boolean {
   return signIn?.error === null;
 }
 
-/** A state for the browser's keeping: profile, states and times; nobody's name, account, role or sign-in. */
-export function impersonal({ protocol, version, now, panel, status }: State): object {
-  return {
-    protocol,
-    version,
-    now,
-    panel,
-    status: Object.fromEntries(KEPT.map(name => [name, status[name]]))
-  };
+/** Whether there is any identity, be it beside the notebook's own. */
+export function holds({ status }: State): boolean {
+  return status.is_federated || status.beside.length > 0;
 }
 
 /** A role by its own name: the ARN of a session has the session's behind it, that of a role may have a path before. */
@@ -175,7 +157,7 @@ function record(value: unknown): Record<string, unknown> | null {
 }
 
 function text(value: unknown): string | null {
-  return typeof value === 'string' && value !== '' ? value : null;
+  return (typeof value === 'string' && value) || null;
 }
 
 function texts(value: unknown): string[] {

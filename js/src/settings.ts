@@ -2,7 +2,7 @@ import type { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { Signal } from '@lumino/signaling';
 import type { IFederationSettings, ISettings } from './tokens';
 
-/** The defaults until the settings have come, and where there is no registry for them. */
+/** The defaults until the settings have come. */
 export class Settings implements ISettings {
   readonly changed: Signal<ISettings, void> = new Signal(this);
 

@@ -17,29 +17,26 @@ export class StatusItem extends Widget {
     this.time.setAttribute('role', 'timer'); // which is not read out when it changes
     this.said.setAttribute('role', 'status');
     this.button.setAttribute('aria-haspopup', 'dialog');
-    this.button.append(this.name, this.time);
-    this.button.addEventListener('click', () => popup.toggle(this.button));
+    this.button.append(this.name, ' ', this.time);
+    this.button.addEventListener('click', () => popup.toggle());
     this.node.append(this.button, this.said);
-    for (const signal of [kernels.changed, kernels.ticked, settings.changed]) {
+    for (const signal of [kernels.ticked, settings.changed]) {
       signal.connect(this.refresh, this);
     }
     this.refresh();
   }
 
-  get shown(): boolean {
-    return this.settings.composite.statusItem && this.kernels.current !== null;
-  }
-
   private refresh(): void {
     const kernel = this.kernels.current;
-    if (!kernel || !this.shown) {
+    const { statusItem, warnMinutes } = this.settings.composite;
+    this.button.hidden = !statusItem;
+    if (!kernel || !statusItem) {
       write(this.said, '');
       return;
     }
     const { state, now } = kernel;
-    const { warnMinutes } = this.settings.composite;
     const sentence = mismatch(state, this.trans) ?? words(state, now, warnMinutes, this.trans);
-    const remaining = state.status.credentials === 'valid' && !expired(state, now) ? left(state, now) : null;
+    const remaining = expired(state, now) ? null : left(state, now);
     this.button.dataset.level = level(state, now, warnMinutes);
     write(this.name, label(state, now, this.trans));
     write(this.time, remaining === null ? '' : clock(remaining));
@@ -50,5 +47,5 @@ export class StatusItem extends Widget {
   private readonly name = element('span', 'jf-label');
   private readonly time = element('span', 'jf-time');
   private readonly said = element('span', 'jf-said');
-  private readonly button = element('button', 'jf-status-button');
+  private readonly button = element('button', 'jf-status-button jp-StatusBar-TextItem jp-mod-highlighted');
 }

@@ -34,7 +34,7 @@ export interface IFederationKernels {
   readonly all: readonly IFederationKernel[];
   /** Something changed: a kernel's state, whether it is there, which one is current. */
   readonly changed: ISignal<IFederationKernels, void>;
-  /** Each second, while a kernel is there whose time runs. */
+  /** With each change, and each second while a kernel is there whose time runs. */
   readonly ticked: ISignal<IFederationKernels, void>;
   /** The kernel of a notebook or console. */
   of(panel: Widget): IFederationKernel | null;
@@ -60,7 +60,7 @@ export const ISettings = new Token<ISettings>('jupyter-aws-federation:ISettings'
 export interface IPopup {
   /** Show a kernel's state, by default that of the one that is current. */
   open(kernel?: IFederationKernel): void;
-  toggle(anchor: HTMLElement): void;
+  toggle(): void;
 }
 
 export const IPopup = new Token<IPopup>('jupyter-aws-federation:IPopup');

@@ -52,7 +52,7 @@ describe('due', () => {
   it('keeps still where it is told to, nobody is signed in, or a sign-in is open', () => {
     const kernel = { id: 'k1', state: state(-1), now: NOW, running: false };
     expect(due(kernel, { ...settings, notifications: false }, trans)).toBeNull();
-    expect(at(-1, { credentials: 'none' })).toBeNull();
+    expect(at(-1, { credentials: 'none', credentials_expire_at: null })).toBeNull();
     expect(at(-1, {}, false, { sign_in: { waiting: 'Waiting' } })).toBeNull();
     expect(at(-1, {}, false, { sign_in: { error: 'No.' } })).not.toBeNull();
   });

@@ -74,7 +74,7 @@ describe('the popup', () => {
     expect(page.box.textContent).toContain('of two');
     page.press('refresh');
     expect(page.connections.map(({ acts }) => acts.length)).toEqual([0, 1]);
-    page.popup.toggle(document.body);
+    page.popup.toggle();
     page.popup.open();
     expect(page.box.textContent).toContain('of one');
     page.popup.open(two);
@@ -90,6 +90,13 @@ describe('the popup', () => {
     page.press('sign-in');
     page.connection.say(said(42, nobody, { sign_in: { offer: OFFER } }));
     expect(document.activeElement?.textContent).toBe('Open the sign-in page');
+  });
+
+  it('gives the focus from that link to Sign in when the sign-in is over', () => {
+    const page = opened(nobody, { sign_in: { offer: OFFER } });
+    expect(document.activeElement?.textContent).toBe('Open the sign-in page');
+    page.connection.say(said(42, nobody));
+    expect(document.activeElement?.textContent).toBe('Sign in');
   });
 
   it('shows until when the code is good', () => {

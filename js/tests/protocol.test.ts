@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { impersonal, parseReply, parseState, roleName } from '../src/protocol';
+import { parseReply, parseState, roleName } from '../src/protocol';
 import { said, state } from './states';
 
 describe('parseState', () => {
@@ -38,10 +38,6 @@ describe('parseState', () => {
   it('refuses a time that no Date can hold', () => {
     expect(state(Number.MAX_VALUE).status.credentials_expire_at).toBeNull();
     expect(state(42, { next_try_at: Number.NaN }).status.next_try_at).toBeNull();
-  });
-
-  it.each(['a b', 'a.b', '<x>', '', 'x'.repeat(129), 7])('takes no panel id that is not one: %j', panel => {
-    expect(state(42, {}, { panel }).panel).toBeNull();
   });
 
   it('passes over keys that it does not know', () => {
@@ -93,23 +89,10 @@ describe('parseState', () => {
 
 describe('parseReply', () => {
   it('is a refusal unless it says ok', () => {
-    expect(parseReply({ ok: 'yes', state: said(42) }).ok).toBe(false);
-    expect(parseReply(null)).toEqual({ ok: false, error: null, state: null });
+    expect(parseReply({ ok: 'yes', state: said(42) }).error).toBe('The kernel refused');
+    expect(parseReply(null)).toEqual({ error: 'The kernel refused', state: null });
+    expect(parseReply({ ok: true, error: 'No.', state: said(42) }).error).toBeNull();
     expect(parseReply({ ok: true, state: said(42) }).state?.status.profile).toBe('research');
-  });
-});
-
-describe('impersonal', () => {
-  it('holds profile, states and times, and nothing of the person, the account or a sign-in', () => {
-    const kept = JSON.stringify(
-      impersonal(state(42, {}, { sign_in: { waiting: 'Waiting', offer: { code: 'AB-CD' } } }))
-    );
-    for (const personal of ['ada', '123456789012', 'Researcher', '0123', 'WXYZ', 'AB-CD', 'Waiting']) {
-      expect(kept).not.toContain(personal);
-    }
-    expect(parseState(JSON.parse(kept))?.status.credentials_expire_at).toBe(
-      state(42).status.credentials_expire_at
-    );
   });
 });
 

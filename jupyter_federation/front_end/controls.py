@@ -1,8 +1,7 @@
 """What a front end may see of this kernel and ask of it, the same by the `channel` and by a click in the `panel`.
 
-What is asked is data from outside: it is checked against one table, and what is not in there does nothing.  `request`
-runs on ipykernel's control thread, so it waits for no network, no disk, and no lock that is held over either: what
-needs them has a thread of its own.
+What is asked runs on ipykernel's control thread, so it waits for no network, no disk, and no lock that is held over
+either: what needs them has a thread of its own.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from jupyter_federation import refresher as background
 from jupyter_federation.errors import FederationError
 from jupyter_federation.front_end import protocol
 from jupyter_federation.front_end.prompt import PanelPrompt, SignInCancelledError
-from jupyter_federation.front_end.protocol import PROTOCOL
+from jupyter_federation.front_end.request import Action, RefusedError, checked
 from jupyter_federation.redaction import Secret
 from jupyter_federation.session_status import SessionStatus
 
@@ -34,15 +33,10 @@ _log = logging.getLogger(__name__)
 Screen = Callable[[str], None]
 """Called as ``screen(event)`` on the notifier's thread, when there is something else to see."""
 
-_LONGEST = 16 * 1024  # bytes of text in a request
 _PAUSE = 1.0  # seconds from the end of one piece of work that a request starts to the next of its kind
 _CLEARED_WITHIN = 0.5  # seconds; in the rule less than a millisecond, and longer only while a sign-in is delivered
 _CLEARED = "Clients that held the AWS session refuse from now on."  # that it is cleared, the panel's headline says
 _CANCELLED_WITHIN = 3.0  # seconds for which a sign-in waits for the end of a cancelled one, which may hold its port
-
-
-class _RefusedError(Exception):
-    """A request that does nothing; its text says why."""
 
 
 @dataclass(slots=True)
@@ -54,14 +48,6 @@ class SignIn:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Action:
-    """What may be asked: the types of what is said with it, and what does it."""
-
-    takes: Mapping[str, tuple[type, ...]]
-    do: Callable[..., None]
-
-
 class Controls:
     """The state and the actions of one kernel.
 
@@ -70,7 +56,6 @@ class Controls:
     """
 
     def __init__(self) -> None:
-        self.panel = protocol.PANEL
         self._load: Callable[[], object] = lambda: None
         self._federation: Federation | None = None
         self._leave: Callable[[], None] = lambda: None
@@ -176,9 +161,9 @@ class Controls:
         ``takes_answers`` tells whether the front end that asks can ask the person for what must not be saved.
         """
         try:
-            action, said = _checked(content, self._actions(takes_answers=takes_answers))
+            action, said = checked(content, self._actions(takes_answers=takes_answers))
             action.do(**said)
-        except _RefusedError as refused:
+        except RefusedError as refused:
             return {"ok": False, "error": str(refused), "state": self.state()}
         return {"ok": True, "state": self.state()}
 
@@ -190,15 +175,15 @@ class Controls:
             begun.prompt.cancel()
             self._tell("sign_in")
 
-    def _actions(self, *, takes_answers: bool) -> Mapping[str, _Action]:
+    def _actions(self, *, takes_answers: bool) -> Mapping[str, Action]:
         begin_sign_in = functools.partial(self._begin_sign_in, takes_answers=takes_answers)
         return {
-            "state": _Action({}, self._look),
-            "refresh": _Action({}, self._refresh),
-            "clear": _Action({"sign_out": (bool,)}, self._clear),
-            "sign_in": _Action({"profile": (str, type(None))}, begin_sign_in),
-            "cancel": _Action({}, self.cancel),
-            "answer": _Action({"text": (str,)}, self._answer),
+            "state": Action({}, self._look),
+            "refresh": Action({}, self._refresh),
+            "clear": Action({"sign_out": (bool,)}, self._clear),
+            "sign_in": Action({"profile": (str, type(None))}, begin_sign_in),
+            "cancel": Action({}, self.cancel),
+            "answer": Action({"text": (str,)}, self._answer),
         }
 
     def _look(self) -> None:
@@ -207,7 +192,7 @@ class Controls:
     def _refresh(self) -> None:
         federation = self._federation
         if federation is None or not _holds(federation.status()):
-            raise _RefusedError("Nobody is signed in to AWS in this notebook. Sign in first.")
+            raise RefusedError("Nobody is signed in to AWS in this notebook. Sign in first.")
 
         def refresh() -> None:
             self._tell("state")
@@ -244,7 +229,7 @@ class Controls:
         if work is not None:
             work.join(_CLEARED_WITHIN)
         if _holds(federation.status()):
-            raise _RefusedError(
+            raise RefusedError(
                 self._fault or "The AWS session is not cleared yet, because it is being delivered. Look again."
             )
 
@@ -252,7 +237,7 @@ class Controls:
         """Do ``work``; what comes of a fault of its own is said, as a button that says nothing is the worst end."""
         try:
             work()
-        except (FederationError, _RefusedError):  # the status says so, or here it is cleared all the same
+        except (FederationError, RefusedError):  # the status says so, or here it is cleared all the same
             pass
         except Exception as fault:  # noqa: BLE001 - whatever a provider's client or a user's files make of it
             self._fault = (
@@ -261,7 +246,7 @@ class Controls:
 
     def _begin_sign_in(self, profile: str | None, *, takes_answers: bool) -> None:
         if profile is not None and self._profiles and profile not in self._profiles:
-            raise _RefusedError("There is no federation profile of that name. %federate profiles lists them.")
+            raise RefusedError("There is no federation profile of that name. %federate profiles lists them.")
         if profile is None and not self.status().is_federated:
             if self._last_profile in self._profiles:
                 profile = self._last_profile  # as a chooser has it
@@ -271,13 +256,13 @@ class Controls:
         begun = SignIn(profile, prompt)
         with self._lock:
             if self._sign_in is not None and self._sign_in.error is None:
-                raise _RefusedError("A sign-in is open already: finish or cancel it first.")
+                raise RefusedError("A sign-in is open already: finish or cancel it first.")
             self._sign_in = begun
             is_expected, self._is_expected = self._is_expected, True
             try:
                 if not is_expected:  # or what waits for its turn, in place of one that is cancelled, does this one
                     _start(_thread("sign-in", self._run_sign_in))
-            except _RefusedError:
+            except RefusedError:
                 self._sign_in, self._is_expected = None, False
                 raise
         self._tell("sign_in")
@@ -323,7 +308,7 @@ class Controls:
     def _answer(self, text: str) -> None:
         begun = self._sign_in
         if begun is None or not begun.prompt.answer(Secret(text)):
-            raise _RefusedError("Nothing was asked.")
+            raise RefusedError("Nothing was asked.")
 
     # What the above share
 
@@ -382,37 +367,6 @@ class Controls:
             return self._busy.get(what)
 
 
-def _checked(content: object, actions: Mapping[str, _Action]) -> tuple[_Action, dict[str, Any]]:
-    """The action and what is said with it."""
-    if not isinstance(content, dict):
-        raise _RefusedError("The request is not an object.")
-    protocol, action = content.get("protocol"), content.get("action")
-    if type(protocol) is not int:
-        raise _RefusedError("The request does not say which protocol it speaks.")
-    if protocol != PROTOCOL:
-        side = "the kernel's environment" if protocol > PROTOCOL else "JupyterLab's environment"
-        raise _RefusedError(
-            f"This kernel speaks protocol {PROTOCOL}, the front end another: update jupyter-aws-federation in {side}."
-        )
-    found = actions.get(action) if isinstance(action, str) else None
-    if found is None:
-        raise _RefusedError("There is no such action.")
-    said = {key: value for key, value in content.items() if key not in {"protocol", "action"}}
-    if said.keys() != found.takes.keys() or any(type(value) not in found.takes[key] for key, value in said.items()):
-        raise _RefusedError(f"The action {action} takes {' and '.join(found.takes) or 'nothing'}, and nothing else.")
-    for value in said.values():
-        if isinstance(value, str) and not _is_short_text(value):
-            raise _RefusedError("The request is too long, or no text.")
-    return found, said
-
-
-def _is_short_text(text: str) -> bool:
-    try:
-        return len(text) <= _LONGEST and len(text.encode()) <= _LONGEST
-    except UnicodeEncodeError:  # half of a pair of surrogates
-        return False
-
-
 def _holds(status: SessionStatus) -> bool:
     """Whether there is any identity."""
     return status.is_federated or bool(status.beside)
@@ -449,7 +403,7 @@ def _start(thread: threading.Thread) -> None:
     try:
         thread.start()
     except RuntimeError:
-        raise _RefusedError("No thread could be started: close what runs many of them (ulimit -u).") from None
+        raise RefusedError("No thread could be started: close what runs many of them (ulimit -u).") from None
 
 
 shared = Controls()

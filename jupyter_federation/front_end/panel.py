@@ -28,7 +28,7 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.front_end.controls import Controls, shared
-from jupyter_federation.front_end.protocol import PROTOCOL
+from jupyter_federation.front_end.protocol import PANEL, PROTOCOL
 from jupyter_federation.markup import escaped, linked, moment, time_tag
 from jupyter_federation.session_status import SessionStatus, without_persons
 
@@ -71,7 +71,7 @@ class Panel:
         except ImportError:
             return {}
         view = {"version_major": 2, "version_minor": 0, "model_id": model}
-        return {MIME: {"panel": self._controls.panel}, _WIDGET_VIEW: view}
+        return {MIME: {"panel": PANEL}, _WIDGET_VIEW: view}
 
     def close(self) -> None:
         """Take the panel away, wherever it is shown."""
@@ -110,6 +110,8 @@ class _Widgets:
         self._refresh = self._button("refresh", "Refresh", "Renew the AWS credentials now")
         self._clear = self._button("clear", "Clear AWS session", "Clients that hold it refuse from then on")
         self._clear_sign_out = self._button("clear-sign-out", "Clear and sign out", "End the provider's session too")
+        for each in (self._cancel, self._answer):
+            each.add_class("jf-without-extension")  # the offer that it shows has its own
         place = ipywidgets.HTML('<div class="jf-place-sign-in"></div>')
         actions = ipywidgets.HBox(
             [
