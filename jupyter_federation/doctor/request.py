@@ -23,7 +23,7 @@ _HUB = {"source": "jupyterhub", "role_arn": "arn:aws:iam::ACCOUNT:role/ROLE", "r
 def request_to_the_administrator(patient: Patient) -> str:
     """The text, for this machine: its redirect URIs, and the hub's own way where it runs on one."""
     if "JUPYTERHUB_API_URL" in patient.environment:
-        return _text(_FOR_A_HUB, _HUB, "")
+        return _text(_FOR_A_HUB, _HUB)
     try:
         callback = Mailbox.default().redirect_uri()
     except FederationError:
@@ -36,7 +36,7 @@ def request_to_the_administrator(patient: Patient) -> str:
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
 
 
-def _text(text: str, keys: dict[str, str], uris: str) -> str:
+def _text(text: str, keys: dict[str, str], uris: str = "") -> str:
     profile = json.dumps({"Federation": {"default_profile": "research", "profiles": {"research": keys}}}, indent=2)
     return dedent(text).lstrip().format(uris=uris, profile=indent(profile, "   "))
 
@@ -79,4 +79,4 @@ _FOR_A_HUB = """\
 
     3. Into /etc/jupyter/jupyter_federation_config.json of the servers' image:
     {profile}
-    {uris}"""
+    """

@@ -78,6 +78,25 @@ def test_a_callable_that_never_ends_holds_nothing_up(by_file):
     assert "the token's source (var)" in report.findings[0].sentence
 
 
+def test_what_is_found_at_the_very_end_is_heard(monkeypatch):
+    """A check may end between two looks at it."""
+    ending = threading.Event()
+
+    def late(_patient):
+        ending.wait(5)
+        yield found("provider-down", "It does not answer.")
+
+    class Lane(examination._Lane):
+        def is_alive(self):
+            ending.set()
+            self.join(5)
+            return super().is_alive()
+
+    monkeypatch.setattr(examination, "LANES", {"late": (late,)})
+    monkeypatch.setattr(examination, "_Lane", Lane)
+    assert ["profile-missing", "provider-down"] == [each.code for each in examine(seconds=0.1).findings]
+
+
 def test_checks_run_side_by_side(monkeypatch):
     """As long as the slowest, not as all of them."""
 

@@ -18,8 +18,8 @@ from secrecy.test_values import parts, shown
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.loopback import Fault, Response
 from jupyter_federation.errors import FederationError
-from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client_secret import ClientSecret
+from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sources.openid import OpenIdSource
 

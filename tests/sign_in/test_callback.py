@@ -13,7 +13,7 @@ import pytest
 
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.mailbox import Mailbox
-from jupyter_federation.openid.authorization import OpenIdSignIn
+from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.sign_in.callback import CallbackRung
 from jupyter_federation.sign_in.receiver import Receiver
 

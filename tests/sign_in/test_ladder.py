@@ -20,7 +20,7 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.offer import Offer
-from jupyter_federation.openid.authorization import OpenIdSignIn
+from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.sign_in import browser as browser_rung
 from jupyter_federation.sign_in.device_code import DeviceCodeRung
 from jupyter_federation.sign_in.receiver import taken

@@ -34,12 +34,12 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.openid.addresses import is_safe
-from jupyter_federation.openid.authorization import OpenIdSignIn
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection
 from jupyter_federation.openid.discovery import Endpoints
 from jupyter_federation.openid.entra import Entra, EntraSettings
 from jupyter_federation.openid.provider import Provider, ProviderSettings
+from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.profile import Profile
 from jupyter_federation.sign_in.ladder import Ladder, Manner
 from jupyter_federation.sign_in.receiver import Receiver
