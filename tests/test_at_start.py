@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent import futures
 
 import boto3
 import nbformat
@@ -149,9 +149,9 @@ def frozen():
 
 def test_a_client_waits_for_the_sign_in(slowly):
     """Until it is through; meanwhile the status says that it is under way."""
-    with ThreadPoolExecutor(1) as elsewhere:
+    with futures.ThreadPoolExecutor(1) as elsewhere:
         keys = elsewhere.submit(frozen)
-        with pytest.raises(TimeoutError):
+        with pytest.raises(futures.TimeoutError):  # the builtin one from Python 3.11 on
             keys.result(0.2)
         assert "The sign-in that began with the kernel is under way." in str(slowly.federation.status())
         slowly.finish()
@@ -162,7 +162,7 @@ def test_a_client_waits_for_the_sign_in(slowly):
 def test_whoever_clears_meanwhile_goes_first(slowly):
     """The late sign-in is dropped: nobody is signed in, and boto3 is as it was."""
     credentials = boto3.Session().get_credentials()
-    with ThreadPoolExecutor(1) as elsewhere:
+    with futures.ThreadPoolExecutor(1) as elsewhere:
         keys = elsewhere.submit(credentials.get_frozen_credentials)
         assert "Cleared" in slowly.federation.clear().happened
         with pytest.raises(SessionClearedError):

@@ -689,6 +689,8 @@ def test_where_it_cannot_listen_it_says_what_is_missing(holding, temporary, monk
         os.close(descriptor)
         return Path("/dev/full").open(mode, **options)
 
+    # As from Python 3.11 on; before, pathlib has a reference of its own.
+    monkeypatch.setattr(Path, "mkdir", lambda path, mode: os.mkdir(path, mode))  # noqa: PLW0108, PTH102
     endpoint = LoopbackEndpoint(holding)
     for target, name, broken, said in (
         (threading.Thread, "start", no_thread, "can't start new thread"),
