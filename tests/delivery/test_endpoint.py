@@ -597,7 +597,7 @@ def test_stop_does_not_wait_for_who_waits(endpoint, holding):
             time.sleep(0.2)
             started = time.monotonic()
             endpoint.stop()
-            assert time.monotonic() - started < 1
+            assert time.monotonic() - started < 10  # who waits does so for 30 s
             assert None is answer_of(waiting).status
     finally:
         over.set()

@@ -73,7 +73,7 @@ def test_no_request_is_signed_by_the_wrong_identity(federation, aws, buckets, mo
     start = len(aws.calls)
     crowd = Crowd()
     crowd.add("a", 8, lambda: a.get_object(Bucket="for-a", Key="data"))
-    crowd.add("b", 7, lambda: b.put_object(Bucket="for-b", Key="data", Body=b"of b"))
+    crowd.add("b", 7, lambda: b.put_object(Bucket="for-b", Key=f"data-{threading.get_ident()}", Body=b"of b"))
     crowd.add("b in parts", 1, lambda: b.upload_fileobj(io.BytesIO(large), "for-b", "large", Config=PARTS))
     crowd.start()
     time.sleep(12)
