@@ -141,12 +141,24 @@ function usable(node: Element): boolean {
 /** The offer that each place shows. */
 const offers = new WeakMap<Element, string>();
 
-/** The offer of an open sign-in; only its line about waiting changes while it stands. */
+/**
+ * The offer of an open sign-in; only its line about waiting changes while it stands.
+ *
+ * Where it comes to say something else, what stays the same stays in place: a button that is taken away between the
+ * pressing of a key, or of the mouse, and its release is not clicked.
+ */
 function fillSignIn(place: HTMLElement, open: SignIn | null, trans: TranslationBundle): void {
   const made = JSON.stringify(open && { ...open, waiting: null });
   if (offers.get(place) !== made) {
     offers.set(place, made);
-    place.replaceChildren(...(open ? signInLines(open, trans) : []));
+    const before = [...place.children];
+    for (const line of open ? signInLines(open, trans) : []) {
+      const old = before.shift();
+      old?.outerHTML === line.outerHTML || (old ? old.replaceWith(line) : place.append(line));
+    }
+    for (const old of before) {
+      old.remove();
+    }
   }
   const waiting = place.querySelector('.jf-waiting');
   waiting && write(waiting, open?.waiting ?? (open?.offer ? '' : trans.__('The sign-in begins …')));

@@ -104,6 +104,14 @@ describe('the popup', () => {
     expect(page.box.querySelector('.jf-place-sign-in time')?.textContent).toContain('(9:30 left)');
   });
 
+  it('leaves the button in place that is being pressed when the offer says something else', () => {
+    const page = opened({}, { sign_in: { offer: { ...OFFER, steps: ['A window opens.'] } } });
+    const cancel = page.box.querySelector('.jf-action-cancel');
+    page.connection.say(said(42, {}, { sign_in: { offer: { ...OFFER, steps: ['None could be opened.'] } } }));
+    expect(page.box.querySelector('.jf-step')?.textContent).toBe('None could be opened.');
+    expect(page.box.querySelector('.jf-action-cancel')).toBe(cancel);
+  });
+
   it('keeps what the offer was made of out of the page', () => {
     const page = opened(
       {},
