@@ -123,7 +123,7 @@ c.SimpleLocalProcessSpawner.home_dir_template = {str(self.folder / "home")!r} + 
 c.Spawner.environment = {environment!r}
 c.Spawner.cmd = {[sys.executable, "-c", SERVER]!r}
 c.Spawner.args = ["--allow-root"]
-c.Spawner.http_timeout = c.Spawner.start_timeout = 60
+c.Spawner.http_timeout = c.Spawner.start_timeout = 150
 c.JupyterHub.services = [{{"name": "tests", "api_token": {self.service_token!r}}}]
 c.JupyterHub.load_roles = []
 c.JupyterHub.load_roles.append({{
@@ -244,7 +244,7 @@ c.JupyterHub.load_roles.append({{
         self.home(user)
         started = self.api("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server")
         assert started.status_code in (201, 202), started.text + self.said()
-        within(120, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
+        within(150, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
         return self.server(user, name)
 
     def home(self, user):
@@ -286,7 +286,7 @@ def log_in_with_chromium(page, hub, person):
     page.goto(hub.url)
     page.get_by_role("button", name="Sign in with").click()
     sign_in_with_chromium(page, person)
-    page.wait_for_url(f"**/user/{person}/**", timeout=60_000)
+    page.wait_for_url(f"**/user/{person}/**", timeout=150_000)
 
 
 def sign_in_with_chromium(page, person):

@@ -80,7 +80,7 @@ class JupyterServer:
     def request(self, method, path, *, login=True, body=None, **headers):
         """The answer to one request, with ``text``; no redirect is followed."""
         address = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=20)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
         if login:
             headers["Authorization"] = f"token {self.token}"
         if self.host:
@@ -101,7 +101,9 @@ class JupyterServer:
         """A kernel that this server started."""
         import websocket  # not there where the oldest versions are tested
 
-        started = json.loads(self.request("POST", "api/kernels", body="{}").text)["id"]
+        answer = self.request("POST", "api/kernels", body="{}")
+        assert 201 == answer.status, (answer.status, answer.headers.items(), answer.text)
+        started = json.loads(answer.text)["id"]
         header = {"Authorization": f"token {self.token}"}  # a hub's servers take none from the address
         address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels"
         try:

@@ -496,7 +496,7 @@ def test_what_is_on_its_way_is_awaited(endpoint, holding):
 
 
 def test_while_it_is_awaited_nobody_waits_longer_than_botocore_does(endpoint, holding):
-    """503 before botocore gives up after 2 s, and one thread waits for all; those who give up earlier harm nobody."""
+    """503 before its 2 s are over, and one thread waits for all of them; those who give up earlier harm nobody."""
     holding.held, over = None, threading.Event()
     holding.comes = lambda: over.wait(30)
     client = Client(endpoint.start())

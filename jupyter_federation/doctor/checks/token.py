@@ -103,9 +103,8 @@ def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
 
 def _classic_flow(profile: Profile, identity_id: str, logins: Mapping[str, str]) -> Iterator[Finding]:
     """Whether the pool has it left on, though this profile does not use it."""
-    pool = profile.identity_pool_id or ""
+    pool, region = profile.identity_pool_id or "", profile.working_region or ""
     parameters = {"IdentityId": identity_id, "Logins": logins}
-    region = profile.region or pool.partition(":")[0]
     try:
         AwsClients().call("cognito-identity", "GetOpenIdToken", parameters, region=region, about={})
     except FederationError:
