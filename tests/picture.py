@@ -36,8 +36,8 @@ def take(url: str) -> None:
         assert last
         whole = {"x": first["x"], "y": first["y"], "width": first["width"]}
         tab.screenshot(path=DOCS / "quickstart.png", clip={**whole, "height": last["y"] + last["height"] - first["y"]})
-        tab.set_viewport_size({"width": 1120, "height": 620})
-        cells.nth(1).scroll_into_view_if_needed()
+        tab.set_viewport_size({"width": 1120, "height": 660})
+        cells.nth(1).evaluate("cell => cell.scrollIntoView()")  # its panel above the popup
         tab.locator(".jf-status-button").click()
         tab.locator(".jf-popup").get_by_text("ada@example.org").wait_for()
         tab.screenshot(path=DOCS / "panel.png")
