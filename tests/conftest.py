@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import ssl
 import urllib.parse
@@ -18,6 +19,9 @@ from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.web_identity import OpenIdProvider
 
 pytest_plugins = ["servers", "certified_provider", "front_ends"]
+
+# A shell's `make test &` has it ignored, here and in whatever the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _LOOPBACK = ("127.", "::1", "localhost", "0.0.0.0", "::ffff:127.")
 
