@@ -52,9 +52,9 @@ typescript: setup  ## the JupyterLab extension: lint, types, tests
 	cd js && npm run --silent check && npm run --silent test
 
 .PHONY: unit
-unit: setup  ## the quick tests, side by side, without forks, faults, demo and hub; under a minute
-	$(BIN)/python -m pytest -q -n 4 -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo --ignore tests/hub \
-		--ignore tests/browser --ignore tests/tools
+unit: setup  ## the quick tests, side by side, without forks, faults, demo, hub and doctor; under a minute
+	$(BIN)/python -m pytest -q -n 3 -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo --ignore tests/hub \
+		--ignore tests/doctor --ignore tests/browser --ignore tests/tools
 
 .PHONY: chromium
 chromium:
@@ -124,7 +124,7 @@ OLDEST := PYENV_VERSION=3.10 python3.10
 
 .PHONY: floors
 floors: .venv-floors/.installed  ## the tests that meet them, on the oldest versions that are supported
-	.venv-floors/bin/python -m pytest -q -n 4 -m 'not slow and not soak' \
+	.venv-floors/bin/python -m pytest -q -n 3 -m 'not slow and not soak' \
 		tests/delivery tests/exchange tests/sign_in tests/sources tests/test_*.py
 
 .PHONY: soak

@@ -36,6 +36,7 @@ def silent():
         each.close()
 
 
+@pytest.mark.slow
 def test_when_everything_hangs_it_ends_within_ten_seconds(profile, silent, role, monkeypatch):
     """Provider and AWS accept and say nothing: each is named as what does not answer."""
     profile(
@@ -53,6 +54,7 @@ def test_when_everything_hangs_it_ends_within_ten_seconds(profile, silent, role,
     assert len(report.findings) == 2
 
 
+@pytest.mark.slow
 def test_when_the_hub_and_aws_hang_it_ends_within_ten_seconds(profile, silent, role, monkeypatch):
     """The token's source too."""
     profile(source="jupyterhub", role_arn=role.arn, region="eu-west-1")
