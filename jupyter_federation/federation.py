@@ -410,9 +410,7 @@ class Federation:
         self, *, sign_out: bool = False, profile: str | None = None, prompt: Prompt | None = None
     ) -> Callable[[], SessionStatus]:
         """`clear`, as far as it asks nobody: here, nobody is signed in any longer.  What it returns does the rest."""
-        identities = [each for each in (self._current, *self._beside.values()) if each is not None]
-        goes_on = any(signs_in(each.profile) for each in identities if profile in (None, each.profile.name))
-        ends = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
+        ends, goes_on = uninterrupted(lambda: self._clear(profile, sign_out=sign_out))
 
         def rest() -> SessionStatus:
             ended = [None if end is None else end() for end in ends]
@@ -429,33 +427,37 @@ class Federation:
 
         return rest
 
-    def _clear(self, profile: str | None, *, sign_out: bool) -> list[Callable[[], SignedOut] | None]:
-        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider."""
+    def _clear(self, profile: str | None, *, sign_out: bool) -> tuple[list[Callable[[], SignedOut] | None], bool]:
+        """End what is signed in here: for each identity that was ended, what ends its sign-in at the provider.
+
+        With whether a person has signed in at one for any of them.
+        """
         with self._lock:
             self._clears.append(profile)
             current, expected = self._current, self._live.expected
             ends = current if current is not None and profile in (None, current.profile.name) else None
             beside = [name for name in self._beside if profile in (None, name)]
-            sessions = [self._beside.pop(name).session for name in beside]
+            identities = [self._beside.pop(name) for name in beside]
             for name in beside:
                 self._beside_live[name].clear()
             if expected is not None and profile not in (None, expected.profile):
                 expected = None
             if ends is not None:
                 self._current = None
-                sessions.append(ends.session)
+                identities.append(ends)
             if ends is not None or expected is not None:
                 self._live.clear()
                 self._delivery.withdraw()
-            for each in sessions:
-                self._delivery.outlive(each.status().credentials_expire_at)
+            for each in identities:
+                self._delivery.outlive(each.session.status().credentials_expire_at)
         if expected is not None:
             expected.end()
         if ends is not None or expected is not None:
             self._report("cleared")
             self._delivery.settle()
-        ended = [session.close(sign_out=sign_out) for session in sessions]
-        return ended if expected is None else [*ended, None]
+        ended = [each.session.close(sign_out=sign_out) for each in identities]
+        goes_on = any(signs_in(each.profile) for each in identities)
+        return ended if expected is None else [*ended, None], goes_on
 
     # What the above share
 

@@ -97,9 +97,12 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
         return _read(options[key], value)
     except (ValueError, RecursionError):
         shown = "" if options[key].secret else f", not {_SHORTENED.repr(value)}"
+        unseen = next((f"U+{ord(one):04X}" for one in str(value) if visible(one) != one), None)
         raise ConfigurationError(
             f"{where}: `{key}` should be {options[key].expects}{shown}.",
-            fix=did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}",
+            fix=f"Write it without the character {unseen}, which does not show."
+            if unseen is not None
+            else did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}",
         ) from None
 
 

@@ -94,7 +94,7 @@ _TOKEN = re.compile(
     r"|(?<![\w/+=.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
     r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
     r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
-    r"|(?<=://)[^\s/?#@:]*:[^\s/?#]+(?=@)"  # the user and the password in an address
+    r"|(?<=//)[^\s/?#]+(?=@)"  # the user and the password in an address, or a token in their place
 )
 
 

@@ -231,6 +231,8 @@ def test_what_would_do_something_to_a_terminal_is_marked_in_errors_and_taken_in_
     file.write_text(json.dumps({"Federation": {outermost: {"research": profile}}}))
     with pytest.raises(ConfigurationError) as caught:
         load().profile("research")
+    if place in profile:
+        assert f"the character U+{ord(unfit[0]):04X}" in caught.value.fix
     for said in (str(caught.value), *caught.value.diagnostics().split("\n"), *caught.value._render_traceback_()):
         assert unfit not in said
         assert said.encode()

@@ -39,7 +39,7 @@ LAYERS = (
     ("sign_in",),
     ("tokens", "mailbox"),
     ("offer",),
-    ("redaction", "markup"),
+    ("redaction", "markup", "addresses"),
     ("errors",),
 )
 # Imports that point up on purpose, each lazy, with the reason.

@@ -14,13 +14,12 @@ import os
 import threading
 import urllib.request
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jupyter_federation.addresses import is_loopback
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.openid.addresses import is_loopback
 from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens
 
 if TYPE_CHECKING:
@@ -222,8 +221,8 @@ def _loader(data_path: str | None) -> Loader:
             return _SERVICES
 
         def load_data_with_path(self, name: str) -> tuple[Any, str]:
-            own = (Path(path, "endpoints.json") for path in self.search_paths if path != self.BUILTIN_DATA_PATH)
-            if name == "endpoints" and not any(file.exists() for file in own):
+            own = (os.path.join(path, name) for path in self.search_paths if path != self.BUILTIN_DATA_PATH)  # noqa: PTH118 - botocore asks for a str
+            if name == "endpoints" and not any(map(self.file_loader.exists, own)):
                 return {"partitions": []}, self.BUILTIN_DATA_PATH
             return super().load_data_with_path(name)
 

@@ -248,8 +248,9 @@ class Controls:
         if profile is not None and self._profiles and profile not in self._profiles:
             raise RefusedError("There is no federation profile of that name. %federate profiles lists them.")
         if profile is None and not self.status().is_federated:
-            if self._last_profile in self._profiles:
-                profile = self._last_profile  # as a chooser has it
+            last = self._last_profile
+            if last is not None and (last in self._profiles or not self._profiles):  # or they are still being read
+                profile = last  # as a chooser has it
             elif self.default_profile is None and len(self._profiles) == 1:
                 profile = self._profiles[0]  # where there is one, it is meant
         prompt = PanelPrompt(lambda: self._tell("sign_in"), takes_answers=takes_answers)

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from jupyter_federation.addresses import is_loopback
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.addresses import is_loopback
 from jupyter_federation.openid.client import REFUSALS, RefusedError
 from jupyter_federation.redaction import masked
 from jupyter_federation.sign_in.rung import Tokens

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
+from jupyter_federation.addresses import is_safe
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.addresses import is_safe
 from jupyter_federation.openid.client import REFUSALS
 from jupyter_federation.openid.connection import Connection, json_object
 

@@ -19,25 +19,28 @@ _EVERY = 0.1  # seconds between two looks into the mailbox
 class CallbackRung:
     """Shows the address and waits at the mailbox, in which the server's callback page leaves the answer.
 
-    ``instead`` is what the person runs where the provider refuses the redirect URI, None: nothing.
+    Without ``mailbox`` it is the user's own.  ``instead`` is what the person runs where the provider refuses the
+    redirect URI, None: nothing.
     """
 
     name = "browser"
     option = None
 
-    def __init__(self, mailbox: Mailbox, *, patience: timedelta = PATIENCE, instead: str | None = None) -> None:
+    def __init__(self, mailbox: Mailbox | None, *, patience: timedelta = PATIENCE, instead: str | None = None) -> None:
         self._mailbox = mailbox
         self._patience = patience
         self._instead = instead
 
     def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
-        redirect_uri = self._redirect_uri()
+        with _begins():
+            mailbox = self._mailbox or Mailbox.default()
+        redirect_uri = _redirect_uri(mailbox)
         address = sign_in.address(redirect_uri)
         state = query_of(address)["state"]
         with contextlib.ExitStack() as stack:
             with _begins():
-                expectation = stack.enter_context(self._mailbox.expect(state, lifetime=self._patience))
+                expectation = stack.enter_context(mailbox.expect(state, lifetime=self._patience))
             offer = Offer(
                 issuer=sign_in.issuer,
                 client_id=sign_in.client_id,
@@ -60,16 +63,6 @@ class CallbackRung:
         meanwhile = "" if self._instead is None else f"; until then, cancel and run {self._instead}"
         return f"If that page refuses: have the redirect URI {redirect_uri} registered{meanwhile}."
 
-    def _redirect_uri(self) -> str:
-        with _begins():
-            found = self._mailbox.redirect_uri()
-        if found is None:
-            raise OutOfReachError(
-                "No Jupyter server with the sign-in callback is running for this kernel.",
-                fix="Install jupyter-aws-federation[server] in the server's environment too, and restart the server.",
-            )
-        return found
-
     def _wait(self, expectation: Expectation, prompt: Prompt) -> Mapping[str, str] | None:
         """The answer, None where none came in time; an interrupt ends it at once."""
         began, said = time.monotonic(), 0.0
@@ -84,6 +77,17 @@ class CallbackRung:
         return None
 
 
+def _redirect_uri(mailbox: Mailbox) -> str:
+    with _begins():
+        found = mailbox.redirect_uri()
+    if found is None:
+        raise OutOfReachError(
+            "No Jupyter server with the sign-in callback is running for this kernel.",
+            fix="Install jupyter-aws-federation[server] in the server's environment too, and restart the server.",
+        )
+    return found
+
+
 @contextlib.contextmanager
 def _begins() -> Iterator[None]:
     """A mailbox that is of no use is no failure: another way needs none."""
@@ -91,3 +95,7 @@ def _begins() -> Iterator[None]:
         yield
     except FederationError as error:
         raise OutOfReachError(error.problem, fix=error.fix) from None
+    except OSError as error:
+        raise OutOfReachError(
+            f"Jupyter's runtime directory cannot be used: {error.strerror}.", fix="Check JUPYTER_RUNTIME_DIR and HOME."
+        ) from None

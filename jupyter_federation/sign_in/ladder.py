@@ -113,7 +113,7 @@ class Ladder:
         pasting = self._line_with("--no-browser") if is_allowed(PasteRung.name) else None
         ways: list[Rung] = [
             BrowserRung(manner.redirect_ports, open_browser=self._open_browser, instead=pasting),
-            CallbackRung(self._mailbox or Mailbox.default(), instead=pasting),
+            CallbackRung(self._mailbox, instead=pasting),
             PasteRung(manner.redirect_ports, browser_is_here=here),
             DeviceCodeRung(),
             TokenRung(),

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import subprocess
@@ -14,12 +15,12 @@ import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 
+from jupyter_federation.addresses import is_loopback
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.exchange import aws_clients, make_exchange
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
 from jupyter_federation.exchange.sts import StsSettings
-from jupyter_federation.openid.addresses import is_loopback
 
 ROLE = "arn:aws:iam::123456789012:role/R"
 
@@ -159,7 +160,8 @@ def _address(client):
     return str(refused.value)
 
 
-def test_addresses_of_the_users_own_count(isolated_home, tmp_path, monkeypatch):
+@pytest.mark.parametrize("packed", [False, True])
+def test_addresses_of_the_users_own_count(isolated_home, tmp_path, monkeypatch, packed):
     """An endpoints.json where botocore looks for the user's data: a private partition's, say."""
     partition = {
         "partition": "own",
@@ -169,12 +171,22 @@ def test_addresses_of_the_users_own_count(isolated_home, tmp_path, monkeypatch):
         "defaults": {"hostname": "{service}.{region}.{dnsSuffix}", "protocols": ["https"], "signatureVersions": ["v4"]},
         "services": {},
     }
-    (tmp_path / "endpoints.json").write_text(json.dumps({"version": 3, "partitions": [partition]}))
+    content = json.dumps({"version": 3, "partitions": [partition]}).encode()
+    name, written = ("endpoints.json.gz", gzip.compress(content)) if packed else ("endpoints.json", content)
+    (tmp_path / name).write_bytes(written)
     monkeypatch.setenv("AWS_DATA_PATH", str(tmp_path))
     clients = AwsClients()
     clients.warm("sts", "own-1")
     (client,) = clients._process.clients.values()
     assert "https://sts.own-1.example.org/" == _address(client)
+
+
+def test_data_of_the_users_own_that_cannot_be_looked_at_is_none(isolated_home, monkeypatch):
+    """As for botocore: a ~/.aws of another user's, or a name that no file can have."""
+    monkeypatch.setenv("AWS_DATA_PATH", "/" + 300 * "x")
+    clients = AwsClients()
+    clients.warm("sts", "eu-west-1")
+    assert [("sts", "eu-west-1")] == list(clients._process.clients)
 
 
 def test_botocore_does_for_our_services_what_it_does_for_all(monkeypatch):

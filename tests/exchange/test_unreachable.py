@@ -50,9 +50,10 @@ def test_a_refused_connection_names_the_endpoint(exchange, token, monkeypatch, c
     assert "AWS_ENDPOINT_URL" in error.fix
 
 
-def test_an_endpoint_is_named_without_its_password(exchange, token, monkeypatch, closed_port):
+@pytest.mark.parametrize("person", ["ada:pass-w0rd", "ada:p@ss-pass-w0rd", "pass-w0rd"])
+def test_an_endpoint_is_named_without_its_password(exchange, token, monkeypatch, closed_port, person):
     """A gateway's may stand in AWS_ENDPOINT_URL, and what is said here is saved with the notebook."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://ada:pass-w0rd@127.0.0.1:{closed_port}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{person}@127.0.0.1:{closed_port}")
     error = failure(exchange, token)
     assert f"@127.0.0.1:{closed_port}" in str(error)
     assert "pass-w0rd" not in error.diagnostics()

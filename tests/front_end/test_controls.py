@@ -106,6 +106,15 @@ def test_a_clear_is_done_before_its_reply(controls, federation):
     assert controls.status() == VALID
 
 
+def test_after_a_clear_a_click_signs_in_with_the_last_profile(controls, federation):
+    """Before anybody has read the profiles too: the default may be somebody else at AWS."""
+    federation.tell("federated", replace(VALID, profile="research"))
+    federation.tell("cleared", SessionStatus())
+    assert ask(controls, "sign_in")["ok"]
+    within(2, lambda: federation.asked, threads)
+    assert ["research"] == federation.asked
+
+
 def test_a_delivery_that_hangs_holds_no_reply_up(controls, federation):
     """The AWS files may lie on a network: the reply comes within a second and says so, and the clear when it can."""
     federation.now = VALID

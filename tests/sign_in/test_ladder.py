@@ -152,6 +152,14 @@ def test_the_policy_decides_which_rungs_exist(kernel, person):
     assert "valid" == kernel.federate(prompt=person).credentials
 
 
+def test_a_mailbox_that_cannot_be_looked_at_is_in_nobody_s_way(kernel, person, monkeypatch):
+    """But in that of the sign-in through the Jupyter server, which says so and lets the next way follow."""
+    monkeypatch.setenv("JUPYTER_FEDERATION_SERVER", "/" + 300 * "x" + "/y")
+    kernel.options = {"here": False}
+    assert "valid" == kernel.federate(prompt=person).credentials
+    assert "runtime directory cannot be used" in " ".join(person.offers[-1].steps)
+
+
 @pytest.mark.parametrize("asked", ["no_browser", "use_device_code"])
 def test_a_way_that_is_not_allowed_is_not_swapped_for_another(kernel, person, provider, asked):
     """Asked for a code, nobody is shown a field for a token."""

@@ -23,6 +23,7 @@ from openid_clients import TENANT, both, client_of
 from people import Person, behind
 
 from jupyter_federation import assembly
+from jupyter_federation.addresses import is_safe
 from jupyter_federation.config import Policy
 from jupyter_federation.demo.identity_provider import Client, IdentityProvider
 from jupyter_federation.demo.loopback import Fault, Response
@@ -33,7 +34,6 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
-from jupyter_federation.openid.addresses import is_safe
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection
 from jupyter_federation.openid.discovery import Endpoints
