@@ -110,7 +110,7 @@ def test_after_a_clear_a_click_signs_in_with_the_last_profile(controls, federati
     """Before anybody has read the profiles too: the default may be somebody else at AWS."""
     federation.tell("federated", replace(VALID, profile="research"))
     federation.tell("cleared", SessionStatus())
-    assert ask(controls, "sign_in")["ok"]
+    assert ask(controls, "sign_in", profile=None)["ok"]
     within(2, lambda: federation.asked, threads)
     assert ["research"] == federation.asked
 
