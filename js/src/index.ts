@@ -30,6 +30,9 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
     style();
     const known = new FederationKernels();
     for (const tracker of [notebooks, consoles]) {
+      tracker?.forEach(panel => {
+        known.watch(panel); // it may have been added before this was activated
+      });
       tracker?.widgetAdded.connect((_, panel) => known.watch(panel));
       tracker?.currentChanged.connect((_, panel) => {
         panel && known.watch(panel); // it may be current before it counts as added

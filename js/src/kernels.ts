@@ -23,21 +23,17 @@ import type { IFederationKernel, IFederationKernels, SessionPanel } from './toke
 class FederationKernel implements IFederationKernel {
   constructor(
     readonly id: string,
-    private readonly panel: SessionPanel,
     private readonly changed: () => void
   ) {
-    this.comm = sessionStorage.getItem(this.key);
+    this.comm = attempt(() => sessionStorage.getItem(this.key));
   }
 
+  title = '';
   running = false;
   readonly connections = new Set<Kernel.IKernelConnection>();
 
   get state(): State {
     return this.latest as State; // nobody is given a kernel that is not known
-  }
-
-  get title(): string {
-    return this.panel.title.label;
   }
 
   get known(): boolean {
@@ -53,6 +49,9 @@ class FederationKernel implements IFederationKernel {
   }
 
   connect(connection: Kernel.IKernelConnection): void {
+    if (this.connections.has(connection)) {
+      return; // a new view of a notebook has the connection of the first, whose messages would be heard twice
+    }
     this.connections.add(connection);
     // Without a target the connection would close the comm in the kernel.
     connection.registerCommTarget(COMM_TARGET, () => undefined);
@@ -108,7 +107,7 @@ class FederationKernel implements IFederationKernel {
   private follow(comm: string): void {
     this.comm = comm;
     this.number = 0;
-    sessionStorage.setItem(this.key, comm);
+    attempt(() => sessionStorage.setItem(this.key, comm));
   }
 
   private onMessage(message: KernelMessage.IIOPubMessage): void {
@@ -144,7 +143,7 @@ class FederationKernel implements IFederationKernel {
   private forget(): void {
     this.comm = null;
     this.running = false;
-    sessionStorage.removeItem(this.key);
+    attempt(() => sessionStorage.removeItem(this.key));
     if (this.latest) {
       this.latest = null;
       this.changed();
@@ -217,7 +216,7 @@ export class FederationKernels implements IFederationKernels {
   private connect(connection: Kernel.IKernelConnection, panel: SessionPanel): void {
     let kernel = this.kernels.get(connection.id);
     if (!kernel) {
-      kernel = new FederationKernel(connection.id, panel, () => this.update());
+      kernel = new FederationKernel(connection.id, () => this.update());
       this.kernels.set(connection.id, kernel);
     }
     kernel.connect(connection);
@@ -229,6 +228,13 @@ export class FederationKernels implements IFederationKernels {
     for (const kernel of this.kernels.values()) {
       if (!kernel.connections.size) {
         this.kernels.delete(kernel.id);
+      }
+    }
+    // Each time, because panels share kernels and change them, and one that is disposed has lost its title.
+    for (const panel of this.panels.values()) {
+      const kernel = this.behind(panel);
+      if (kernel) {
+        kernel.title = panel.title.label;
       }
     }
     this.changed.emit();
@@ -245,6 +251,15 @@ export class FederationKernels implements IFederationKernels {
   private readonly kernels = new Map<string, FederationKernel>();
   private readonly panels = new Map<Widget, SessionPanel>();
   private timer = 0; // none
+}
+
+/** sessionStorage throws where it is blocked or full: then nothing shows between a reload and the end of the cell. */
+function attempt<T>(act: () => T): T | null {
+  try {
+    return act();
+  } catch {
+    return null;
+  }
 }
 
 /** The content of the reply; rejects when the connection goes away first. */

@@ -1,10 +1,15 @@
+import type { JupyterFrontEnd } from '@jupyterlab/application';
 import type { NotebookPanel } from '@jupyterlab/notebook';
-import { describe, expect, it } from 'vitest';
+import { Signal } from '@lumino/signaling';
+import { afterEach, describe, expect, it, vi } from 'vitest';
+import plugins from '../src/index';
 import { FederationKernels } from '../src/kernels';
-import { Page, settled } from './page';
+import { Connection, Page, settled } from './page';
 import { said } from './states';
 
 const profile = (name: string, number: number) => said(42, { profile: name }, { number });
+
+afterEach(() => vi.restoreAllMocks());
 
 describe('a kernel', () => {
   it('keeps the newer state where the reply overtakes the comm, and where the comm overtakes the reply', async () => {
@@ -51,4 +56,66 @@ describe('a kernel', () => {
     await page.connection.reply({ ok: true, state: said(42) });
     expect(kernels.all[0]?.state.status.profile).toBe('research');
   });
+
+  it.each([
+    ['getItem', 'SecurityError'],
+    ['setItem', 'QuotaExceededError'],
+    ['removeItem', 'SecurityError']
+  ] as const)('is shown, and let go, where %s throws a %s', (method, name) => {
+    vi.spyOn(Storage.prototype, method).mockImplementation(() => {
+      throw new DOMException('', name);
+    });
+    const page = new Page('one');
+    page.connection.open(said(42));
+    expect(page.kernel.state.status.profile).toBe('research');
+    page.connection.restart();
+    expect(page.kernels.all).toEqual([]);
+  });
+
+  it.each([
+    ['first', 'second'],
+    ['second', 'first']
+  ])('of two notebooks is called as the one that is left when the %s is closed', (closed, left) => {
+    const page = new Page();
+    const first = page.show('first', new Connection('shared'));
+    const second = page.show('second', new Connection('shared'));
+    page.connection.open(said(42));
+    (closed === 'first' ? first : second).dispose();
+    expect(page.kernels.all.map(({ title }) => title)).toEqual([left]);
+  });
+
+  it('of two notebooks is called as the one that keeps it when the other changes to another', () => {
+    const page = new Page();
+    const goes = page.show('goes', new Connection('shared'));
+    const stays = page.show('stays', new Connection('shared'));
+    page.connections[1]?.open(said(42));
+    const other = new Connection('other');
+    goes.change(other);
+    other.open(said(42));
+    expect(page.kernels.of(goes.panel)?.title).toBe('goes');
+    expect(page.kernels.of(stays.panel)?.title).toBe('stays');
+  });
+
+  it('says each thing once, though a second view of its notebook has the same connection', () => {
+    const page = new Page('one');
+    page.show('view', page.connection);
+    const heard = vi.fn();
+    page.kernels.changed.connect(heard);
+    page.connection.open(said(42));
+    expect(heard).toHaveBeenCalledTimes(1);
+  });
+});
+
+it('the kernel of a notebook that was open before the extension is known, without a click on its tab', () => {
+  Object.assign(document, { adoptedStyleSheets: [] }); // jsdom has none
+  const page = new Page('one');
+  const tracker = {
+    forEach: (each: (panel: NotebookPanel) => void) => page.notebooks.forEach(each),
+    widgetAdded: new Signal({}),
+    currentChanged: new Signal({})
+  };
+  const plugin = plugins.find(({ id }) => id === 'jupyter-aws-federation:kernels');
+  const kernels = plugin?.activate({ shell: {} } as JupyterFrontEnd, tracker, null) as FederationKernels;
+  page.connection.open(said(42));
+  expect(kernels.all.map(({ title }) => title)).toEqual(['one']);
 });

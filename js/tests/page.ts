@@ -83,6 +83,43 @@ export async function settled(): Promise<void> {
   await new Promise(resolve => setTimeout(resolve));
 }
 
+/** A notebook's panel, as far as it matters to its kernel. */
+class Notebook {
+  readonly title;
+  readonly disposed = new Signal<this, void>(this);
+  readonly sessionContext;
+
+  constructor(
+    readonly id: string,
+    kernel: Connection
+  ) {
+    this.title = { label: id, changed: new Signal({}) };
+    this.sessionContext = {
+      session: { kernel },
+      kernelChanged: new Signal<object, { newValue: Connection }>({}),
+      ready: Promise.resolve()
+    };
+  }
+
+  get panel(): NotebookPanel {
+    return this as unknown as NotebookPanel;
+  }
+
+  /** As a widget does, which has no title afterwards. */
+  dispose(): void {
+    this.disposed.emit();
+    this.title.label = '';
+    this.sessionContext.session.kernel.disposed.emit();
+  }
+
+  change(newValue: Connection): void {
+    const { session, kernelChanged } = this.sessionContext;
+    session.kernel.disposed.emit();
+    session.kernel = newValue;
+    kernelChanged.emit({ newValue });
+  }
+}
+
 /** Some notebooks, the first of which is active, with their kernels; the popup; and a person who clicks. */
 export class Page {
   readonly kernels = new FederationKernels();
@@ -98,26 +135,22 @@ export class Page {
     document.body.replaceChildren();
     sessionStorage.clear();
     for (const name of names) {
-      const connection = new Connection(name);
-      const notebook = {
-        id: name,
-        title: { label: name, changed: new Signal({}) },
-        disposed: new Signal({}),
-        sessionContext: {
-          session: { kernel: connection },
-          kernelChanged: new Signal({}),
-          ready: Promise.resolve()
-        }
-      } as unknown as NotebookPanel;
-      this.connections.push(connection);
-      this.notebooks.push(notebook);
-      this.kernels.watch(notebook);
+      this.show(name, new Connection(name));
     }
     const listening = vi.spyOn(document, 'addEventListener');
     listen(trans);
     const heard = listening.mock.calls.find(([type]) => type === 'click')?.[1];
     listening.mockRestore();
     this.clicked = heard as (event: object) => void;
+  }
+
+  /** Another notebook, whose kernel may be there already. */
+  show(name: string, connection: Connection): Notebook {
+    const notebook = new Notebook(name, connection);
+    this.connections.push(connection);
+    this.notebooks.push(notebook.panel);
+    this.kernels.watch(notebook.panel);
+    return notebook;
   }
 
   get connection(): Connection {
