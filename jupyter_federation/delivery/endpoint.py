@@ -67,7 +67,7 @@ class LoopbackEndpoint:
     def __init__(self, readable: Readable) -> None:
         self._readable = readable
         self._serving: _Serving | None = None
-        self._ended: _Serving | None = None
+        self._ended: _Serving | None = None  # the last that was refused, and stays so: several may wait for it
         self._place: tuple[int, Path | None] = 0, None  # the port and the token's directory of the last start
 
     def start(self) -> Mapping[str, str]:
@@ -102,7 +102,7 @@ class LoopbackEndpoint:
 
     def settle(self) -> None:
         """After `refuse`: until its port is closed.  What has been started since goes on."""
-        ended, self._ended = self._ended, None
+        ended = self._ended
         if ended is not None:
             ended.wait()
 

@@ -614,6 +614,19 @@ def test_another_start_is_at_the_same_place_with_another_token(endpoint):
     assert 200 == after.ask().status
 
 
+def test_a_start_beside_who_waits_for_the_end_waits_too(endpoint, monkeypatch):
+    """A sign-in that comes while a clear waits for the port to be closed has that port."""
+    before, close = Client(endpoint.start()), room._Serving.close
+    monkeypatch.setattr(room._Serving, "close", lambda serving: (time.sleep(0.2), close(serving)))
+    endpoint.refuse()
+    clears = threading.Thread(target=endpoint.settle)
+    clears.start()
+    time.sleep(0.05)
+    after = Client(endpoint.start())
+    clears.join()
+    assert (before.port, before.token_file) == (after.port, after.token_file)
+
+
 def test_where_somebody_has_taken_its_place_it_goes_elsewhere(endpoint):
     """Another port, and another directory."""
     before = Client(endpoint.start())
