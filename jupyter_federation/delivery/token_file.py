@@ -62,9 +62,13 @@ class TokenFile:
             self._is_kept = False
             if _is_own(self._directory):
                 _remove(self._directory)
+            self.let_go()
 
     def let_go(self) -> None:
-        """Hold the directory no longer; a forked child has the parent's hold as well."""
+        """Hold the directory no longer.  For who has the lock, and for a forked child, which has the parent's hold too.
+
+        In the child a thread that is not there may have the lock.
+        """
         held, self._held = self._held, None
         if held is not None:
             os.close(held)

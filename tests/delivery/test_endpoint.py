@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_federation.delivery import endpoint as room
+from jupyter_federation.delivery import token_file
 from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI, refusal
 from jupyter_federation.delivery.endpoint import LoopbackEndpoint
 from jupyter_federation.errors import DeliveryError, SourceUnavailableError
@@ -617,14 +618,39 @@ def test_another_start_is_at_the_same_place_with_another_token(endpoint):
 def test_a_start_beside_who_waits_for_the_end_waits_too(endpoint, monkeypatch):
     """A sign-in that comes while a clear waits for the port to be closed has that port."""
     before, close = Client(endpoint.start()), room._Serving.close
+    ended = endpoint._serving
     monkeypatch.setattr(room._Serving, "close", lambda serving: (time.sleep(0.2), close(serving)))
     endpoint.refuse()
+    assert not ended.keep_file(), "its thread lives, and serves nobody"
     clears = threading.Thread(target=endpoint.settle)
     clears.start()
     time.sleep(0.05)
     after = Client(endpoint.start())
     clears.join()
     assert (before.port, before.token_file) == (after.port, after.token_file)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no descriptors to count")
+def test_a_renewal_keeps_the_file_while_a_clear_ends_the_endpoint(endpoint, temporary, monkeypatch):
+    """Wherever the one finds the other: the directory is held until it is gone, and no descriptor stays open."""
+    before = len(list(Path("/dev/fd").iterdir()))
+    endpoint.start()
+    serving, is_at, clears = endpoint._serving, token_file._is_at, threading.Thread(target=endpoint.stop)
+
+    def meanwhile(directory, held):
+        clears.start()
+        while serving.token:
+            time.sleep(0.001)
+        serving._wake()
+        serving._thread.join(5)
+        return is_at(directory, held)
+
+    monkeypatch.setattr(token_file, "_is_at", meanwhile)
+    assert endpoint.keep_file()
+    clears.join()
+    assert not serving.keep_file()
+    assert [] == list(temporary.iterdir())
+    assert before == len(list(Path("/dev/fd").iterdir()))
 
 
 def test_where_somebody_has_taken_its_place_it_goes_elsewhere(endpoint):
@@ -704,7 +730,7 @@ def test_where_it_cannot_listen_it_says_what_is_missing(holding, temporary, monk
 
     # As from Python 3.11 on; before, pathlib has a reference of its own.
     monkeypatch.setattr(Path, "mkdir", lambda path, mode: os.mkdir(path, mode))  # noqa: PLW0108, PTH102
-    endpoint = LoopbackEndpoint(holding)
+    endpoint, before = LoopbackEndpoint(holding), set(room._all)
     for target, name, broken, said in (
         (threading.Thread, "start", no_thread, "can't start new thread"),
         (socket, "create_server", no_socket, "Too many open files"),
@@ -717,6 +743,7 @@ def test_where_it_cannot_listen_it_says_what_is_missing(holding, temporary, monk
             with pytest.raises(DeliveryError, match=said):
                 endpoint.start()
         assert [] == list(temporary.iterdir()), name
+        assert set() == room._all - before, name
         assert 200 == Client(endpoint.start()).ask().status
         endpoint.stop()
 
