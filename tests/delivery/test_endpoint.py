@@ -95,7 +95,7 @@ signal.pause()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no POSIX locks and signals")
 def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s(endpoint, holding, temporary):
-    """Also where a child that it had forked lives on; what is being made just now is let be."""
+    """Also where a child that it had forked lives on; what is another host's or is being made just now is let be."""
     killed = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ENDS_WITHOUT_A_WORD],
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(Path(__file__).parents[1])},
@@ -106,12 +106,17 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
         assert -signal.SIGTERM == killed.wait(30)
         [left] = temporary.iterdir()
         alive.start()
-        others = [temporary / f"jupyter-federation-{name}" for name in ("demo-x", "endpoint-open", "endpoint-fresh")]
+        here, _, _ = left.name.rpartition("-")
+        prefix = "jupyter-federation-endpoint-"
+        assert here.startswith(prefix)
+        fresh, is_open = (temporary / f"{here}-{name}" for name in ("fresh", "open"))
+        aged = [temporary / f"{name}-x" for name in ("jupyter-federation-demo", f"{here}1", f"{prefix}elsewhere")]
+        others = [fresh, is_open, *aged]
         for each in others:
             each.mkdir(mode=0o700)
-        others[1].chmod(0o755)
+        is_open.chmod(0o755)
         [living] = set(temporary.iterdir()) - {left, *others}
-        for each in (left, living, *others[:2]):
+        for each in (left, living, is_open, *aged):
             os.utime(each, (time.time() - 60, time.time() - 60))
         assert (left / "token").exists()
         endpoint.start()
@@ -122,6 +127,18 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
     finally:
         alive.stop()
         os.killpg(killed.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [("", ""), ("node-1.example.org", "node_1.example.org"), ("../[a]*\u00e9\0", "..__a____"), ("n" * 255, "n" * 64)],
+)
+def test_the_directory_bears_the_host_s_name_as_far_as_a_file_can(endpoint, temporary, monkeypatch, name, host):
+    """Between hyphens, of which it has none itself: node's prefix is not that of node-1."""
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    directory = Path(Client(endpoint.start()).token_file).parent
+    assert temporary == directory.parent
+    assert ["jupyter", "federation", "endpoint", host] == directory.name.split("-")[:-1]
 
 
 HOSTS = {
