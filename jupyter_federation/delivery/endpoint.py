@@ -67,7 +67,7 @@ class LoopbackEndpoint:
     def __init__(self, readable: Readable) -> None:
         self._readable = readable
         self._serving: _Serving | None = None
-        self._ended: _Serving | None = None
+        self._ended: _Serving | None = None  # the last that was refused, and stays so: several may wait for it
         self._place: tuple[int, Path | None] = 0, None  # the port and the token's directory of the last start
 
     def start(self) -> Mapping[str, str]:
@@ -102,7 +102,7 @@ class LoopbackEndpoint:
 
     def settle(self) -> None:
         """After `refuse`: until its port is closed.  What has been started since goes on."""
-        ended, self._ended = self._ended, None
+        ended = self._ended
         if ended is not None:
             ended.wait()
 
@@ -148,13 +148,13 @@ class _Serving:
             self.token = Secret(secrets.token_urlsafe(32))
             sweep()
             self._file = TokenFile(self.token, new_directory(directory))
-            self._opened.callback(self._file.let_go)
             self._file.keep()
             thread = threading.Thread(target=self._run, name=_THREAD, daemon=True)
             thread.start()
             self._thread = thread
         except BaseException:
             self.end()
+            self.wait()
             raise
         return self._listener.getsockname()[1], self._file.path.parent
 
@@ -166,7 +166,9 @@ class _Serving:
 
     def keep_file(self) -> bool:
         """Whether it is served, and by this process; `TokenFile.keep` then."""
-        if self._process != os.getpid() or self._thread is None or not self._thread.is_alive() or self._file is None:
+        if not self.token or self._process != os.getpid() or self._file is None:
+            return False
+        if self._thread is None or not self._thread.is_alive():
             return False
         self._file.keep()
         return True
@@ -190,10 +192,16 @@ class _Serving:
         _all.discard(self)
 
     def close(self) -> None:
-        """Close all that is open here; in a forked child the parent's copies stay as they are."""
+        """Close every socket here; in a forked child the parent's copies stay as they are."""
         for each in list(self.connections):
             each.socket.close()
         self._opened.close()
+
+    def leave(self) -> None:
+        """In a forked child: close what it has of the parent's, which goes on."""
+        self.close()
+        if self._file is not None:
+            self._file.let_go()
 
     def _run(self) -> None:
         try:
@@ -362,7 +370,7 @@ _all: set[_Serving] = set()  # in a forked child the parent's too, which is not 
 def _forked() -> None:
     """In a child: the port would stay open, with nobody behind it, when the parent has ended."""
     for each in _all:
-        each.close()
+        each.leave()
 
 
 def _exiting() -> None:

@@ -1,13 +1,16 @@
 """The file with the endpoint's token: in a directory that only this user can enter, and gone with the endpoint.
 
-Where its process is killed it stays, and opens nothing, until the next sign-in takes it away.  By a lock the directory
-tells whether anybody is still behind it, in whatever container that runs.
+Where its process is killed it stays, and opens nothing, until a later sign-in on the same host takes it away.  By a
+lock the directory tells whether anybody is still behind it.  Where there is no such lock (Windows, some file systems)
+it stays until somebody tidies temporary directories.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import socket
 import stat
 import tempfile
 import threading
@@ -17,6 +20,7 @@ from pathlib import Path
 from jupyter_federation.redaction import Secret
 
 _PREFIX = "jupyter-federation-endpoint-"  # the demo has directories of another name
+_LONGEST_HOST = 64  # characters, as Linux allows; a file's name has to hold it and more
 _SETTLED = 10.0  # seconds after which a directory that nobody holds is nobody's, and not about to be held
 
 
@@ -62,17 +66,21 @@ class TokenFile:
             self._is_kept = False
             if _is_own(self._directory):
                 _remove(self._directory)
+            self.let_go()
 
     def let_go(self) -> None:
-        """Hold the directory no longer; a forked child has the parent's hold as well."""
+        """Hold the directory no longer.  For who has the lock, and for a forked child, which has the parent's hold too.
+
+        In the child a thread that is not there may have the lock.
+        """
         held, self._held = self._held, None
         if held is not None:
             os.close(held)
 
 
 def sweep() -> None:
-    """Take away what this user's processes have left that ended without a word: by a signal, or with their server."""
-    for each in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+    """Take away what this user's processes on this host have left that ended without a word: by a signal, for one."""
+    for each in Path(tempfile.gettempdir()).glob(f"{_prefix()}*"):
         with contextlib.suppress(OSError):
             if _is_own(each) and time.time() - each.lstat().st_mtime > _SETTLED:
                 held = _hold(each)
@@ -87,7 +95,16 @@ def new_directory(path: Path | None) -> Path:
         with contextlib.suppress(OSError):
             path.mkdir(mode=0o700)
             return path
-    return Path(tempfile.mkdtemp(prefix=_PREFIX))
+    return Path(tempfile.mkdtemp(prefix=_prefix()))
+
+
+def _prefix() -> str:
+    """With the host's name: where hosts share a file system, a lock may be seen on its own host alone.
+
+    No hyphen is left in the name, so that no host's prefix begins another's.
+    """
+    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
+    return f"{_PREFIX}{host[:_LONGEST_HOST]}-"
 
 
 def _is_own(directory: Path) -> bool:

@@ -21,6 +21,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyter_federation.delivery import endpoint as room
+from jupyter_federation.delivery import token_file
 from jupyter_federation.delivery.container_protocol import TOKEN, TOKEN_FILE, URI, refusal
 from jupyter_federation.delivery.endpoint import LoopbackEndpoint
 from jupyter_federation.errors import DeliveryError, SourceUnavailableError
@@ -94,7 +95,7 @@ signal.pause()
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no POSIX locks and signals")
 def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s(endpoint, holding, temporary):
-    """Also where a child that it had forked lives on; what is being made just now is let be."""
+    """Also where a child that it had forked lives on; what is another host's or is being made just now is let be."""
     killed = subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", ENDS_WITHOUT_A_WORD],
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(Path(__file__).parents[1])},
@@ -105,12 +106,17 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
         assert -signal.SIGTERM == killed.wait(30)
         [left] = temporary.iterdir()
         alive.start()
-        others = [temporary / f"jupyter-federation-{name}" for name in ("demo-x", "endpoint-open", "endpoint-fresh")]
+        here, _, _ = left.name.rpartition("-")
+        prefix = "jupyter-federation-endpoint-"
+        assert here.startswith(prefix)
+        fresh, is_open = (temporary / f"{here}-{name}" for name in ("fresh", "open"))
+        aged = [temporary / f"{name}-x" for name in ("jupyter-federation-demo", f"{here}1", f"{prefix}elsewhere")]
+        others = [fresh, is_open, *aged]
         for each in others:
             each.mkdir(mode=0o700)
-        others[1].chmod(0o755)
+        is_open.chmod(0o755)
         [living] = set(temporary.iterdir()) - {left, *others}
-        for each in (left, living, *others[:2]):
+        for each in (left, living, is_open, *aged):
             os.utime(each, (time.time() - 60, time.time() - 60))
         assert (left / "token").exists()
         endpoint.start()
@@ -121,6 +127,18 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
     finally:
         alive.stop()
         os.killpg(killed.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("name", "host"),
+    [("", ""), ("node-1.example.org", "node_1.example.org"), ("../[a]*\u00e9\0", "..__a____"), ("n" * 255, "n" * 64)],
+)
+def test_the_directory_bears_the_host_s_name_as_far_as_a_file_can(endpoint, temporary, monkeypatch, name, host):
+    """Between hyphens, of which it has none itself: node's prefix is not that of node-1."""
+    monkeypatch.setattr(socket, "gethostname", lambda: name)
+    directory = Path(Client(endpoint.start()).token_file).parent
+    assert temporary == directory.parent
+    assert ["jupyter", "federation", "endpoint", host] == directory.name.split("-")[:-1]
 
 
 HOSTS = {
@@ -614,6 +632,44 @@ def test_another_start_is_at_the_same_place_with_another_token(endpoint):
     assert 200 == after.ask().status
 
 
+def test_a_start_beside_who_waits_for_the_end_waits_too(endpoint, monkeypatch):
+    """A sign-in that comes while a clear waits for the port to be closed has that port."""
+    before, close = Client(endpoint.start()), room._Serving.close
+    ended = endpoint._serving
+    monkeypatch.setattr(room._Serving, "close", lambda serving: (time.sleep(0.2), close(serving)))
+    endpoint.refuse()
+    assert not ended.keep_file(), "its thread lives, and serves nobody"
+    clears = threading.Thread(target=endpoint.settle)
+    clears.start()
+    time.sleep(0.05)
+    after = Client(endpoint.start())
+    clears.join()
+    assert (before.port, before.token_file) == (after.port, after.token_file)
+
+
+@pytest.mark.skipif(not Path("/dev/fd").exists(), reason="no descriptors to count")
+def test_a_renewal_keeps_the_file_while_a_clear_ends_the_endpoint(endpoint, temporary, monkeypatch):
+    """Wherever the one finds the other: the directory is held until it is gone, and no descriptor stays open."""
+    before = len(list(Path("/dev/fd").iterdir()))
+    endpoint.start()
+    serving, is_at, clears = endpoint._serving, token_file._is_at, threading.Thread(target=endpoint.stop)
+
+    def meanwhile(directory, held):
+        clears.start()
+        while serving.token:
+            time.sleep(0.001)
+        serving._wake()
+        serving._thread.join(5)
+        return is_at(directory, held)
+
+    monkeypatch.setattr(token_file, "_is_at", meanwhile)
+    assert endpoint.keep_file()
+    clears.join()
+    assert not serving.keep_file()
+    assert [] == list(temporary.iterdir())
+    assert before == len(list(Path("/dev/fd").iterdir()))
+
+
 def test_where_somebody_has_taken_its_place_it_goes_elsewhere(endpoint):
     """Another port, and another directory."""
     before = Client(endpoint.start())
@@ -691,7 +747,7 @@ def test_where_it_cannot_listen_it_says_what_is_missing(holding, temporary, monk
 
     # As from Python 3.11 on; before, pathlib has a reference of its own.
     monkeypatch.setattr(Path, "mkdir", lambda path, mode: os.mkdir(path, mode))  # noqa: PLW0108, PTH102
-    endpoint = LoopbackEndpoint(holding)
+    endpoint, before = LoopbackEndpoint(holding), set(room._all)
     for target, name, broken, said in (
         (threading.Thread, "start", no_thread, "can't start new thread"),
         (socket, "create_server", no_socket, "Too many open files"),
@@ -704,6 +760,7 @@ def test_where_it_cannot_listen_it_says_what_is_missing(holding, temporary, monk
             with pytest.raises(DeliveryError, match=said):
                 endpoint.start()
         assert [] == list(temporary.iterdir()), name
+        assert set() == room._all - before, name
         assert 200 == Client(endpoint.start()).ask().status
         endpoint.stop()
 
