@@ -108,7 +108,6 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the notebooks, the tools, the floors
 	$(BIN)/python -m pytest -n 4 $(BY_FILE) -m 'not soak and not browser' --ignore tests/tools
 	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'browser and not soak'
-	$(BIN)/jupyter federation demo --execute
 	$(MAKE) tools
 	$(MAKE) floors
 

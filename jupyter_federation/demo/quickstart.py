@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -154,11 +155,13 @@ def _lab(servers: DemoServers, root: Path) -> Iterator[tuple[subprocess.Popen[by
 
 
 def _server_info(lab: subprocess.Popen[bytes], file: Path) -> Mapping[str, Any]:
-    """What JupyterLab writes once it listens: ``url``, ``token``."""
+    """What JupyterLab has written when it listens: ``url``, ``token``."""
     end = time.monotonic() + _LAB_TIMEOUT
     while time.monotonic() < end and lab.poll() is None:
-        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError):  # not there yet, or half written
+        # Not there yet, half written, or written a moment before it listens.
+        with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, ConnectionRefusedError):
             info: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+            socket.create_connection(("127.0.0.1", info["port"])).close()
             return info
         time.sleep(0.1)
     raise FederationError("JupyterLab did not start.", fix="See what it printed above.")

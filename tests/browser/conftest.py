@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import time
@@ -86,13 +87,13 @@ class Notebook:
 
     def saved(self):
         """File > Save once all cells have run; the text of the file."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 30
         while True:
             self.tab.keyboard.press("Control+s")
             text = self.path.read_text()
-            cells = json.loads(text)["cells"]
-            if all(cell.get("execution_count") for cell in cells):
-                return text
+            with contextlib.suppress(json.JSONDecodeError):  # it is being written
+                if all(cell.get("execution_count") for cell in json.loads(text)["cells"]):
+                    return text
             assert time.monotonic() < end, text
             time.sleep(0.2)
 

@@ -23,6 +23,7 @@ from botocore.config import Config
 s3 = boto3.client('s3', config=Config(retries={'total_max_attempts': 1}))
 while True: s3.list_buckets(); time.sleep(0.1)
 """
+SOON = 3  # seconds: alone a tenth of one, but the cores are shared; a widget's click would wait for the cell's end
 
 
 @pytest.fixture(scope="module")
@@ -315,9 +316,9 @@ def act_while_a_cell_signs(screen):
 
 
 def test_refresh_and_clear_reach_the_client_of_the_running_cell(open_live):
-    """Each within a second of its click; meanwhile JupyterLab's own indicator says Busy all along."""
+    """Each soon after its click; meanwhile JupyterLab's own indicator says Busy all along."""
     screen = open_live("%federate demo-sts", LOOP)
-    assert max(act_while_a_cell_signs(screen)) < 1
+    assert max(act_while_a_cell_signs(screen)) < SOON
 
 
 def test_the_same_with_the_oldest_ipykernel(open_live, lab):
@@ -335,7 +336,7 @@ def test_the_same_with_the_oldest_ipykernel(open_live, lab):
     content = {"argv": command, "display_name": "floors", "language": "python", "env": {"PYTHONPATH": str(ROOT)}}
     (spec / "kernel.json").write_text(json.dumps(content))
     screen = open_live("%federate demo-sts", LOOP, "import ipykernel; print(ipykernel.__version__)", kernel="floors")
-    assert max(act_while_a_cell_signs(screen)) < 1
+    assert max(act_while_a_cell_signs(screen)) < SOON
     screen.run(2)
     screen.notebook.outputs(2).get_by_text(version).wait_for()
 
@@ -430,12 +431,21 @@ def test_two_notebooks_of_different_profiles_and_a_second_tab(open_live, open_no
     until(lambda: "AWS demo-sts" in first.item.inner_text())
 
 
-CLEAR_SOON = "import threading, jupyter_federation as jf\nthreading.Timer(1, jf.clear).start()"
+CLEAR_WHEN_TOLD = """
+import pathlib, threading, time, jupyter_federation as jf
+told = pathlib.Path({!r})
+def clear():
+    while not told.exists():
+        time.sleep(0.05)
+    jf.clear()
+    told.unlink()
+threading.Thread(target=clear, daemon=True).start()
+"""
 
 
-def test_a_lost_connection_comes_back(open_live):
+def test_a_lost_connection_comes_back(open_live, tmp_path):
     """While the kernel cannot be reached it clears; the item says so when the connection is back."""
-    sockets, blocked = [], []
+    sockets, blocked, told = [], [], tmp_path / "told"
 
     def relay(socket):
         if blocked:
@@ -445,7 +455,7 @@ def test_a_lost_connection_comes_back(open_live):
 
     screen = open_live(
         "%federate demo-sts",
-        CLEAR_SOON,
+        CLEAR_WHEN_TOLD.format(str(told)),
         before=lambda tab: tab.route_web_socket(re.compile(r"/api/kernels/"), relay),
     )
     screen.run(1)
@@ -454,7 +464,8 @@ def test_a_lost_connection_comes_back(open_live):
     for socket, server in sockets:
         server.close()
         socket.close()
-    screen.tab.wait_for_timeout(2500)
+    told.touch()
+    until_page(screen.tab, lambda: not told.exists(), 30)
     assert "AWS demo-sts" in screen.item.inner_text()
     blocked.clear()
     until_page(screen.tab, lambda: "signed out" in screen.item.inner_text(), 30)
@@ -502,7 +513,7 @@ def test_notebook_7_has_the_live_panel(open_live):
     beneath.get_by_text("ada@example.org").wait_for()
     assert beneath.bounding_box()["height"] > 200
     screen.panel.get_by_role("button", name="Clear AWS session").click()
-    assert until(lambda: screen.notebook.outputs(1).get_by_text("SessionClearedError").count()) < 1
+    assert until(lambda: screen.notebook.outputs(1).get_by_text("SessionClearedError").count()) < SOON
 
 
 @pytest.fixture
