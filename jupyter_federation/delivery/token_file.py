@@ -8,8 +8,8 @@ it stays until somebody tidies temporary directories.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
-import re
 import socket
 import stat
 import tempfile
@@ -20,7 +20,6 @@ from pathlib import Path
 from jupyter_federation.redaction import Secret
 
 _PREFIX = "jupyter-federation-endpoint-"  # the demo has directories of another name
-_LONGEST_HOST = 64  # characters, as Linux allows; a file's name has to hold it and more
 _SETTLED = 10.0  # seconds after which a directory that nobody holds is nobody's, and not about to be held
 
 
@@ -99,12 +98,12 @@ def new_directory(path: Path | None) -> Path:
 
 
 def _prefix() -> str:
-    """With the host's name: where hosts share a file system, a lock may be seen on its own host alone.
+    """With a digest of the host's name: where hosts share a file system, a lock may be seen on its own host alone.
 
-    No hyphen is left in the name, so that no host's prefix begins another's.
+    Not the name, because a saved notebook keeps the path that `%federate export` shows.
     """
-    host = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
-    return f"{_PREFIX}{host[:_LONGEST_HOST]}-"
+    host = hashlib.sha256(socket.gethostname().encode(errors="surrogateescape")).hexdigest()
+    return f"{_PREFIX}{host[:8]}-"
 
 
 def _is_own(directory: Path) -> bool:
