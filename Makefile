@@ -107,7 +107,7 @@ BY_FILE := --dist loadfile --no-loadscope-reorder
 .PHONY: test
 test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the notebooks, the tools, the floors
 	$(BIN)/python -m pytest -n 4 $(BY_FILE) -m 'not soak and not browser' --ignore tests/tools
-	$(BIN)/python -m pytest -n 3 --dist loadfile -m 'browser and not soak'
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
 	$(MAKE) tools
 	$(MAKE) floors
 

@@ -140,7 +140,8 @@ def check(lab, provider, aws, tmp_path):
             "kernel's log": tmp_path / "kernel.log",
             "history": lab.home / "ipythondir" / "profile_default" / "history.sqlite",
         }
-        assert b"DEBUG" in left["server's log"]
+        assert b"[D " in left["server's log"]
+        assert b"[IPKernelApp] " in left["server's log"]
         assert "DEBUG" in left["kernel's log"].read_text()
         assert {} == {name: found for name, each in left.items() if (found := scanner.found(each))}
         return {name.partition(" ")[0] for name in secrets}, left["server's log"]
