@@ -52,9 +52,9 @@ typescript: setup  ## the JupyterLab extension: lint, types, tests
 	cd js && npm run --silent check && npm run --silent test
 
 .PHONY: unit
-unit: setup  ## the quick tests, side by side, without forks, faults, demo, hub and doctor; under a minute
+unit: setup  ## the quick tests, side by side, without forks, faults, demo, hub, doctor, endpoint and sign-ins; under a minute
 	$(BIN)/python -m pytest -q -n 3 -m 'not slow and not soak' --ignore tests/faults --ignore tests/demo --ignore tests/hub \
-		--ignore tests/doctor --ignore tests/browser --ignore tests/tools
+		--ignore tests/doctor --ignore tests/endpoint --ignore tests/sign_in --ignore tests/browser --ignore tests/tools
 
 .PHONY: chromium
 chromium:
