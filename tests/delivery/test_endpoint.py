@@ -89,6 +89,7 @@ endpoint = LoopbackEndpoint(Holding())
 endpoint.start()
 if os.fork():
     os.kill(os.getpid(), signal.SIGTERM)
+print("forked", flush=True)
 signal.pause()
 """
 
@@ -100,9 +101,11 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
         [sys.executable, "-W", "ignore", "-c", ENDS_WITHOUT_A_WORD],
         env={**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": str(Path(__file__).parents[1])},
         start_new_session=True,
+        stdout=subprocess.PIPE,
     )
     alive = LoopbackEndpoint(holding)
     try:
+        assert b"forked\n" == killed.stdout.readline()  # the child has let go of what it had of its parent's
         assert -signal.SIGTERM == killed.wait(30)
         [left] = temporary.iterdir()
         alive.start()
@@ -127,6 +130,7 @@ def test_what_a_process_has_left_that_was_killed_is_taken_away_and_nobody_else_s
     finally:
         alive.stop()
         os.killpg(killed.pid, signal.SIGKILL)
+        killed.stdout.close()
 
 
 def test_the_directory_is_its_host_s_without_naming_it(holding, temporary, monkeypatch):
