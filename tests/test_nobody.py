@@ -1,7 +1,4 @@
-"""Where nobody can answer, nobody is asked: a typed error within a second that names the fix.
-
-(A second of work, which others' use of the machine does not lengthen; who waited for a person would wait for minutes.)
-"""
+"""Where nobody can answer, nobody is asked: a typed error within a second that names the fix."""
 
 import subprocess
 import sys
@@ -16,12 +13,11 @@ pytestmark = pytest.mark.slow
 CODE = """
 import time
 %load_ext jupyter_federation
-start, worked = time.monotonic(), time.process_time()
+start = time.monotonic()
 try:
     get_ipython().run_line_magic("federate", "--token-prompt --identity-pool-id eu-west-1:0")
 except Exception as error:
-    in_time = time.process_time() - worked < 1 and time.monotonic() - start < 20
-    print(type(error).__name__, "--token-file" in str(error), in_time)
+    print(type(error).__name__, "--token-file" in str(error), time.monotonic() - start < 1)
 """
 SAID = "LoginRequiredError True True"
 

@@ -38,7 +38,7 @@ def open_screen(open_notebook, tmp_path):
 
 @pytest.mark.parametrize("place", ["JupyterLab", "Notebook 7"])
 def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen, place):
-    """The panel, and the status item where there is one, tick for twelve seconds without a message from or to it."""
+    """The panel, and the status item where there is one, tick for twenty seconds without a message from or to it."""
     frames = []
 
     def watch(socket):
@@ -57,11 +57,11 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen, place):
     heard = -1
     while heard != len(frames):  # what a page says when it begins
         heard = len(frames)
-        screen.tab.wait_for_timeout(3000)  # in which, other than while asleep, Playwright hears
+        screen.tab.wait_for_timeout(4000)  # in which, other than while asleep, Playwright hears
     assert frames  # there is something to hear
     frames.clear()
     seen = set()
-    for _ in range(12):
+    for _ in range(20):
         if place == "JupyterLab":
             assert re.fullmatch(r"AWS research\s*\d\d:\d\d", screen.item.inner_text())
         assert re.search(r"\(\d\d:\d\d left\)", screen.panel.locator("time").inner_text())
@@ -70,7 +70,7 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen, place):
     assert [] == [
         frame for frame in frames if "debug_re" not in str(frame)
     ]  # JupyterLab's debugger looks when it likes
-    assert len(seen) >= 10
+    assert len(seen) >= 18
 
 
 def test_colours_words_and_contrast_follow_the_state(open_screen):
@@ -167,22 +167,18 @@ COUNT = """() => {
 )
 def test_a_screen_reader_hears_of_thresholds_and_of_nothing_else(open_screen, sign_in, announced):
     """The clock runs past five minutes, which alarms where nothing renews the session, and past the end: once each."""
-    in_minutes = "side.signed_in({}, sign_in={!r}); side.say()"
-    screen = open_screen(*(in_minutes.format(minutes, sign_in) for minutes in (5.05, 0.05)), sign_in=sign_in)
+    screen = open_screen(f"side.signed_in(0.12, sign_in={sign_in!r}); side.say()", minutes=5.12, sign_in=sign_in)
     assert 1 == screen.tab.evaluate(COUNT)
-    screen.run(1)
-    screen.item.filter(has_text="4:5").wait_for()
-    screen.tab.wait_for_timeout(2000)  # in which it might say more
+    screen.tab.wait_for_timeout(11_000)
     assert announced == screen.tab.evaluate("window.announced")
-    assert screen.tab.evaluate("window.ticked") >= 6  # status item and panel
+    assert screen.tab.evaluate("window.ticked") >= 16  # status item and panel
     screen.tab.locator(".jf-status-button[data-level=warn]").wait_for()
     screen.item.click()
     heading = "The AWS session ends in" if announced else "The AWS session is renewed in the background."
     screen.popup.locator(".jf-heading").get_by_text(heading).wait_for()
     screen.tab.keyboard.press("Escape")
-    screen.run(2)
-    screen.tab.wait_for_function("window.announced.some(text => text.includes('expired'))")
-    screen.tab.wait_for_timeout(2000)
+    screen.run(1)
+    screen.tab.wait_for_timeout(11_000)
     assert [*announced, "AWS research: The AWS session has expired."] == screen.tab.evaluate("window.announced")
 
 

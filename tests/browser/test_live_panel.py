@@ -70,7 +70,7 @@ def sign_in(tab):
         tab.get_by_role("button", name=re.compile("ada@")).click()
 
 
-def until(condition, seconds=30):
+def until(condition, seconds=10):
     """Wait for ``condition``; how long it took."""
     begin = time.monotonic()
     while not condition():

@@ -537,7 +537,7 @@ def test_while_it_is_awaited_nobody_waits_longer_than_botocore_does(endpoint, ho
         over.set()
     assert (503, 503, 1) == (first.status, second.status, holding.asked)
     assert "on their way" in first.content["message"]
-    assert 1.3 < took < 2
+    assert 1.3 < took < 1.6
 
 
 def test_why_there_is_nothing_is_said_at_once(endpoint, holding):
@@ -621,7 +621,7 @@ def test_stop_does_not_wait_for_who_waits(endpoint, holding):
             time.sleep(0.2)
             started = time.monotonic()
             endpoint.stop()
-            assert time.monotonic() - started < 10  # who waits does so for 30 s
+            assert time.monotonic() - started < 1
             assert None is answer_of(waiting).status
     finally:
         over.set()

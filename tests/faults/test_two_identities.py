@@ -39,7 +39,7 @@ class Crowd:
                     if isinstance(error, SessionClearedError):
                         return
                 self.done[name] += 1
-                self.stopped.wait(0.05)  # or on a busy machine what is signed in time arrives too late
+                self.stopped.wait(0.005)
 
         self.threads += [threading.Thread(target=go_on, name=name) for _ in range(count)]
 

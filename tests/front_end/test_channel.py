@@ -158,7 +158,7 @@ OBJECTS = "import gc; gc.collect(); print(len(gc.get_objects()))"
 LOOP = """
 import time
 start, turns = time.monotonic(), 0
-while time.monotonic() - start < 2:
+while time.monotonic() - start < 3:
     turns += 1
 print(turns)
 """
@@ -183,12 +183,12 @@ def test_a_flood_neither_stalls_a_cell_nor_grows(front_end, aws, action):
     calm, before = int(front_end.run(LOOP)), int(front_end.run(OBJECTS))
     asked, began = len(aws.calls), time.monotonic()
     cell = front_end.start(LOOP)
-    flood(2)
+    flood(3)
     flooded = int(front_end.end(cell))
     assert flooded / calm > 0.25  # seen alone: 0.74 to 1.2; the cores are shared with who floods, and with other tests
     assert len(aws.calls) - asked <= time.monotonic() - began + 1
     assert front_end.said() == ""
-    assert int(front_end.run(OBJECTS)) - before < 500  # of 2,000 requests not one object each
+    assert int(front_end.run(OBJECTS)) - before < 500  # of 3,000 requests not one object each
 
 
 # Signing in by a button
