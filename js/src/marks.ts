@@ -189,7 +189,7 @@ function signInLines(open: SignIn, trans: TranslationBundle): HTMLElement[] {
         ' ',
         element('code', '', offer.code),
         ' ',
-        button('copy', trans.__('Copy'))
+        button('copy', trans.__('Copy the code'))
       ),
     end && element('div', '', trans.__('Until'), ' ', end),
     element(

@@ -216,7 +216,7 @@ def test_a_sign_in_is_offered_asked_about_and_cancelled(open_screen):
         assert box.get_by_text("Waiting for your sign-in in the browser: 12 s").is_visible()
     screen.notebook.picture("extension-offer")
     assert [] == screen.violations(".jf-popup", ".jp-OutputArea .jf-panel")
-    screen.popup.get_by_role("button", name="Copy").click()
+    screen.popup.get_by_role("button", name="Copy the code").click()
     screen.popup.get_by_text("Copied").wait_for()
     assert "WDJB-MJHT" == screen.tab.evaluate("navigator.clipboard.readText()")
     screen.popup.get_by_role("button", name="Cancel").click()

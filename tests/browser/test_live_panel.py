@@ -217,7 +217,7 @@ def test_the_keyboard_alone_copies_a_code_and_pastes_an_address(at_the_keyboard)
     keys.press("Tab")
     keys.press("Enter")
     keys.comes_to("Open the sign-in page")
-    keys.tab_to("Copy", "Shift+Tab")
+    keys.tab_to("Copy the code", "Shift+Tab")
     keys.press("Enter")
     keys.comes_to("Copied")
     assert screen.panel.locator(".jf-code code").inner_text() == screen.tab.evaluate("navigator.clipboard.readText()")
@@ -632,7 +632,7 @@ def test_every_state_in_a_narrow_window(open_live):
         if state == "offer":
             screen.panel.locator("select").select_option("demo-code")
             screen.panel.get_by_role("button", name="Sign in", exact=True).click()
-            screen.panel.get_by_role("button", name="Copy").wait_for()
+            screen.panel.get_by_role("button", name="Copy the code").wait_for()
         else:
             screen.run(number)
             screen.tab.locator(".jp-InputPrompt").nth(number).get_by_text(f"[{number + 1}]:").wait_for()
