@@ -100,13 +100,13 @@ tools-table: setup commands .venv-tools/.installed tests/tools/node_modules/.ins
 browser: setup chromium certified .venv-floors/.installed  ## the tests that drive a real Chromium
 	$(BIN)/python -m pytest -m 'browser and not soak'
 
-# These tests wait more than they work, so two cores have time for four at once.  In the order of their names the files
-# that take longest come in the middle; xdist's own order, by number of tests, has them last.
+# In the order of their names the files that take longest come in the middle; xdist's own order, by number of tests, has
+# them last.  No more at once than there are cores: some hold a second to be a second.
 BY_FILE := --dist loadfile --no-loadscope-reorder
 
 .PHONY: test
 test: lint typescript chromium certified .venv-floors/.installed  ## everything: lint, types, tests, the notebooks, the tools, the floors
-	$(BIN)/python -m pytest -n 4 $(BY_FILE) -m 'not soak and not browser' --ignore tests/tools
+	$(BIN)/python -m pytest -n 2 $(BY_FILE) -m 'not soak and not browser' --ignore tests/tools
 	$(BIN)/python -m pytest -n 2 --dist loadfile -m 'browser and not soak'
 	$(MAKE) tools
 	$(MAKE) floors
