@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(typed)
     if arguments.command == "doctor" and arguments.live and (arguments.no_exchange or arguments.trust_policy):
         parser.error("doctor: --live goes the whole way, and takes neither --no-exchange nor --trust-policy")
-    if arguments.command is None:
+    if arguments.command is None and not arguments.version:
         parser.print_help()
         return 0
     try:
@@ -43,6 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="jupyter federation", description="AWS in Jupyter with the login you have.")
+    parser.add_argument("--version", action="store_true", help="print the version that is installed")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
     def add(name: str, said: str) -> argparse.ArgumentParser:
@@ -67,10 +68,24 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="sign in, exchange, whoami, list buckets, refresh, clear, and report it as a table to be pasted",
     )
+    docs = add(
+        "docs", "print a page of the documentation, or a template for AWS or Kubernetes; without one, their names"
+    )
+    docs.add_argument("page", nargs="?", metavar="PAGE", help="aws, identity-providers, jupyterhub, profiles, ...")
     return parser
 
 
 def _run(arguments: argparse.Namespace) -> int:
+    if arguments.version:
+        from jupyter_federation.doctor.checks.installation import OURS, version
+
+        sys.stdout.write(f"{OURS} {version(OURS) or 'without metadata'}\n")
+        return 0
+    if arguments.command == "docs":
+        from jupyter_federation import documentation
+
+        sys.stdout.write(documentation.contents() if arguments.page is None else documentation.page(arguments.page))
+        return 0
     if arguments.command == "doctor":
         return _doctor(arguments)
     if arguments.command == "profiles":

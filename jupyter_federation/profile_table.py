@@ -35,8 +35,8 @@ class ProfileTable:
         looked_in = ", ".join(_short(str(each)) for each in configuration.directories)
         own = _short(str(configuration.own_file))
         self._empty = (
-            f"No federation profile in {looked_in}. One would stand in {own}; docs/profiles.md has an example, and "
-            "jupyter federation doctor prints what to ask your administrator for."
+            f"No federation profile in {looked_in}. One would stand in {own}; jupyter federation docs profiles has an "
+            "example, and jupyter federation doctor prints what to ask your administrator for."
         )
 
     def __repr__(self) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyter_federation import app
+from jupyter_federation import __version__, app, documentation
 from jupyter_federation.config import SUBCOMMANDS
 from jupyter_federation.demo import quickstart
 from jupyter_federation.errors import ConfigurationError
@@ -39,7 +39,45 @@ def test_without_a_command_the_help_is_shown(capsys):
     """What there is."""
     assert app.main([]) == 0
     shown = capsys.readouterr().out
-    assert all(each in shown for each in ("demo", "profiles", "doctor"))
+    assert all(each in shown for each in ("demo", "profiles", "doctor", "docs", "--version"))
+
+
+def test_the_version_is_the_installed_one(capsys):
+    """Which is the package's own."""
+    assert app.main(["--version"]) == 0
+    assert capsys.readouterr().out == f"jupyter-aws-federation {__version__}\n"
+
+
+def test_each_page_is_listed_and_printed(capsys):
+    """By its name, or as a message or a link has it; each page of docs/, and each template."""
+    root = Path(__file__).parents[1] / "docs"
+    assert app.main(["docs"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
+    files = [*root.glob("*.md"), *root.glob("deploy/*")]
+    assert sorted(listed) == sorted(file.relative_to(root).as_posix().removesuffix(".md") for file in files)
+    for file in files:
+        for name in (file.relative_to(root).as_posix().removesuffix(".md"), f"docs/{file.relative_to(root)}"):
+            assert app.main(["docs", name]) == 0
+            assert capsys.readouterr().out == file.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("name", ["nothing", "../README", "decisions/0001-patches", ""])
+def test_a_page_that_is_none_is_answered_with_those_that_are(name, capsys):
+    """And nothing beside docs/ is read."""
+    assert app.main(["docs", name]) == 1
+    assert "jupyter federation docs and one of amplify, aws, doctor," in capsys.readouterr().err
+
+
+def test_each_page_that_a_message_names_is_there():
+    """What is said to be typed can be."""
+    package = Path(app.__file__).parent
+    said = [
+        each
+        for file in package.rglob("*.py")
+        for each in re.findall("jupyter federation docs ([a-z/.-]+[a-z])", file.read_text())
+    ]
+    assert {"aws", "profiles", "jupyterhub", "identity-providers"} <= set(said)
+    assert set(said) - {"and"} <= set(documentation.pages())
 
 
 @pytest.mark.parametrize("word", sorted({*SUBCOMMANDS} - {"profiles", "doctor"}))

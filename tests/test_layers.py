@@ -39,7 +39,7 @@ LAYERS = (
     ("sign_in",),
     ("tokens", "mailbox"),
     ("offer",),
-    ("redaction", "markup", "addresses"),
+    ("redaction", "markup", "addresses", "documentation"),
     ("errors",),
 )
 # Imports that point up on purpose, each lazy, with the reason.

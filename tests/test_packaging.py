@@ -106,7 +106,9 @@ def test_a_wheel_is_built_without_npm_and_holds_each_file_once(wheel):
     made = {path.relative_to(BUILT).as_posix() for path in BUILT.rglob("*") if path.is_file()}
     assert made | {"install.json"} == shipped
     assert f"{SHARED}/etc/jupyter/jupyter_server_config.d/jupyter_federation.json" in names
-    assert {"jupyter_federation/doctor/doctor.md", "jupyter_federation/demo/quickstart.ipynb"} <= set(names)
+    assert {f"jupyter_federation/demo/{each}.ipynb" for each in ("quickstart", "data-stack")} <= set(names)
+    docs = {file.relative_to(ROOT).as_posix() for kind in ("*.md", "deploy/*") for file in (ROOT / "docs").glob(kind)}
+    assert {f"jupyter_federation/{each}" for each in docs} == {name for name in names if "/docs/" in name}
     assert [] == [name for name in names if name.startswith("jupyter_federation/labextension")]
     assert [] == [name for name in names if "node_modules" in name or name.endswith((".ts", ".map"))]
 

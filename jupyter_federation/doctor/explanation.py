@@ -1,18 +1,17 @@
-"""What one code means: its section of docs/doctor.md, which an installation brings along."""
+"""What one code means: its section of docs/doctor.md."""
 
 from __future__ import annotations
 
 import html
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
+from jupyter_federation import documentation
 from jupyter_federation.doctor.finding import CAUSES, Severity, found
 from jupyter_federation.doctor.report import with_code, wrapped
 
-_NAME = "doctor.md"
-_LINK = re.compile(r"\[([^\]]+)\]\(([^)]+)\)")
+_LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+)\.md[^)]*\)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -48,18 +47,11 @@ def explain(code: str | None) -> Explanation | None:
     if code is None or code not in CAUSES:
         return None
     cause = found(code, "")
-    sections = re.split(r"^##+ (.*)$", _page(), flags=re.MULTILINE)
+    sections = re.split(r"^##+ (.*)$", documentation.page("doctor"), flags=re.MULTILINE)
     section = dict(zip(sections[1::2], sections[2::2], strict=True))[code]
     return Explanation(
         code=code,
         severity=cause.severity,
-        section=" ".join(_LINK.sub(r"\1 (docs/\2)", section).split()),
+        section=" ".join(_LINK.sub(r"\1 (`jupyter federation docs \2`)", section).split()),
         administrator=cause.administrator,
     )
-
-
-def _page() -> str:
-    """The page of the documentation: packed beside this file, or in the checkout."""
-    packed = Path(__file__).with_name(_NAME)
-    page = packed if packed.exists() else Path(__file__).parents[2] / "docs" / _NAME
-    return page.read_text(encoding="utf-8")

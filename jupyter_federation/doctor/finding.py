@@ -63,8 +63,10 @@ CAUSES: dict[str, Cause] = {
     "profile-unknown": Cause(
         "put the profile into jupyter_federation_config.d/ in one of the directories that `jupyter --paths` lists"
     ),
-    "profile-broken": Cause("mend the key that is named, in the file that is named (docs/profiles.md)"),
-    "profile-incomplete": Cause("complete the federation profile (docs/profiles.md)"),
+    "profile-broken": Cause(
+        "mend the key that is named, in the file that is named (`jupyter federation docs profiles`)"
+    ),
+    "profile-incomplete": Cause("complete the federation profile (`jupyter federation docs profiles`)"),
     "policy-forbids": Cause("raise the `policy` in the system's file, or ask for less in the profile"),
     "region-missing": Cause("set `region` in the federation profile"),
     "provider-unknown": Cause("set `provider` in the federation profile to a name or an issuer, or leave it out"),

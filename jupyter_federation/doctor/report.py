@@ -65,7 +65,7 @@ class Report:
             lines += [*wrapped(each.sentence, "  "), *wrapped(f"Administrator: {each.administrator}", "  ", "    ")]
         if self.findings:
             command = f"`jupyter federation doctor {self.findings[0].code}`"
-            lines += ["", *textwrap.wrap(f"{command} explains {self._explained()}, as does {_PAGE}.", WIDTH)]
+            lines += ["", *textwrap.wrap(f"{command} explains {self._explained()}.", WIDTH)]
         if self.request is not None:
             lines += ["", "The request to send:", "", self.request.rstrip()]
         lines += ["", "Looked at"]

@@ -45,18 +45,19 @@ _FOR_A_CLIENT = """\
     Subject: signing in to AWS from Jupyter with our own login
 
     I use jupyter-aws-federation, which exchanges my login for temporary AWS
-    credentials: no access keys, nothing saved. It needs, once for all of us:
+    credentials: no access keys, nothing saved. Its pages are named below; they
+    come with pip install jupyter-aws-federation. It needs, once for all of us:
 
     1. At our identity provider: an application that is a public (native) client,
        authorization code with PKCE, no secret, with these redirect URIs:
     {uris}
        Scopes: openid, profile, offline_access.
-       How, for each provider: docs/identity-providers.md
+       How, for each provider: jupyter federation docs identity-providers
 
     2. In AWS: that provider in IAM, with the application's client id as its
        audience; and a role whose trust policy allows
        sts:AssumeRoleWithWebIdentity to it, with a StringEquals condition on aud.
-       The commands: docs/aws.md
+       The commands: jupyter federation docs aws
 
     3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for all:
     {profile}
@@ -67,15 +68,17 @@ _FOR_A_HUB = """\
     Subject: AWS by our JupyterHub login
 
     I use jupyter-aws-federation, which exchanges my login to our hub for
-    temporary AWS credentials: nobody signs in again. It needs, once:
+    temporary AWS credentials: nobody signs in again. Its pages are named below;
+    they come with pip install jupyter-aws-federation. It needs, once:
 
     1. In jupyterhub_config.py: import jupyter_federation.hub, and
        jupyter_federation.hub.configure(c); the hub logs in by OpenID Connect.
-       How: docs/jupyterhub.md
+       How: jupyter federation docs jupyterhub
 
     2. In AWS: the hub's provider in IAM, with the hub's client id as its audience;
        and a role whose trust policy allows sts:AssumeRoleWithWebIdentity to it,
-       with a StringEquals condition on aud. Templates: docs/deploy
+       with a StringEquals condition on aud.
+       A template: jupyter federation docs deploy/sts.yaml
 
     3. Into /etc/jupyter/jupyter_federation_config.json of the servers' image:
     {profile}

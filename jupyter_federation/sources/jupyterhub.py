@@ -39,7 +39,7 @@ _TIMEOUT = (2.0, 6.5)  # seconds to connect, and for the answer: a renewal has t
 _PATIENCE = 60.0  # seconds that a sign-in waits for a hub that is coming back
 _PAUSE = 3.0  # seconds between its tries
 _SOONEST = timedelta(seconds=5)  # from one question to the next, while nothing is wrong
-_CONFIGURE = "call jupyter_federation.hub.configure(c) in jupyterhub_config.py (docs/jupyterhub.md)"
+_CONFIGURE = "call jupyter_federation.hub.configure(c) in jupyterhub_config.py (`jupyter federation docs jupyterhub`)"
 _NOT_RENEWED = {
     "no-refresh-token": "The hub was given nothing to renew your login there with",
     "no-id-token": "The hub's identity provider renews your login there without an ID token",

@@ -99,9 +99,7 @@ def test_a_notebook_s_error_names_the_doctor_s_code():
 def test_a_finding_names_what_explains_it(number, which):
     """By the command of the place where it is read."""
     shown = report(*[found("clock-wrong", "A sentence.")] * number)
-    assert f"`jupyter federation doctor clock-wrong` explains {which}, as does docs/doctor.md." in shown.text().replace(
-        "\n", " "
-    )
+    assert f"`jupyter federation doctor clock-wrong` explains {which}." in shown.text().replace("\n", " ")
     assert f"<div><code>%federate doctor clock-wrong</code> explains {which}.</div>" in shown._repr_html_()
 
 
