@@ -157,10 +157,12 @@ def test_a_running_cell_holds_neither_refresh_nor_clear_up(front_end):
 OBJECTS = "import gc; gc.collect(); print(len(gc.get_objects()))"
 LOOP = """
 import time
-start, turns = time.monotonic(), 0
-while time.monotonic() - start < 3:
-    turns += 1
-print(turns)
+start = now = time.monotonic()
+mine, all_of_it, longest = time.thread_time(), time.process_time(), 0.0
+while now - start < 3:
+    before, now = now, time.monotonic()
+    longest = max(longest, now - before)
+print((time.thread_time() - mine) / (time.process_time() - all_of_it), longest)
 """
 
 
@@ -168,7 +170,7 @@ print(turns)
 @pytest.mark.usefixtures("research")
 @pytest.mark.parametrize("action", ["state", "refresh", "nonsense"])
 def test_a_flood_neither_stalls_a_cell_nor_grows(front_end, aws, action):
-    """A thousand requests a second: a cell goes on, each is answered, and AWS hears of one renewal a second."""
+    """A thousand requests a second: a cell has the kernel, each is answered, and AWS hears of one renewal a second."""
     front_end.run("%federate")
 
     def flood(seconds):
@@ -180,12 +182,13 @@ def test_a_flood_neither_stalls_a_cell_nor_grows(front_end, aws, action):
 
     flood(1)
     front_end.forget()
-    calm, before = int(front_end.run(LOOP)), int(front_end.run(OBJECTS))
+    before = int(front_end.run(OBJECTS))
     asked, began = len(aws.calls), time.monotonic()
     cell = front_end.start(LOOP)
     flood(3)
-    flooded = int(front_end.end(cell))
-    assert flooded / calm > 0.25  # seen alone: 0.74 to 1.2; the cores are shared with who floods, and with other tests
+    share, longest = map(float, front_end.end(cell).split())
+    assert share > 0.5  # of what the kernel's threads do; seen: 0.74 to 0.85, alone and on a busy machine
+    assert longest < 1  # seen: 0.06 to 0.15
     assert len(aws.calls) - asked <= time.monotonic() - began + 1
     assert front_end.said() == ""
     assert int(front_end.run(OBJECTS)) - before < 500  # of 3,000 requests not one object each
