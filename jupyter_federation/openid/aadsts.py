@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from jupyter_federation.openid.client import RefusedError
+from jupyter_federation.openid.refusal import RefusedError
 
 _CODE = re.compile(r"AADSTS(\d{1,9})(?!\d)")  # int() refuses what is very long
 _TRACE = re.compile(r"Trace ID: ([0-9a-fA-F-]{36})")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from jupyter_federation.addresses import is_loopback
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.client import REFUSALS, RefusedError
+from jupyter_federation.openid.refusal import REFUSALS, RefusedError
 from jupyter_federation.redaction import masked
 from jupyter_federation.sign_in.rung import Tokens
 

@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 from jupyter_federation.addresses import is_safe
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.client import REFUSALS
 from jupyter_federation.openid.connection import Connection, json_object
+from jupyter_federation.openid.refusal import REFUSALS
 
 _COGNITO = re.compile(r"https://cognito-idp\.[a-z0-9-]+\.amazonaws\.com(?:\.cn)?/.*")
 

@@ -15,10 +15,11 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from jupyter_federation.errors import ConfigurationError, InvalidTokenError
-from jupyter_federation.openid.client import AuthorizationRequest, shown
+from jupyter_federation.openid.client import AuthorizationRequest
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.connection import Connection, json_object
 from jupyter_federation.openid.discovery import Endpoints, document_of
+from jupyter_federation.openid.refusal import shown
 from jupyter_federation.redaction import Secret, masked
 from jupyter_federation.sign_in.rung import OutOfReachError, Tokens
 

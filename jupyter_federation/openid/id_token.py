@@ -9,7 +9,8 @@ import hmac
 from datetime import datetime
 
 from jupyter_federation.errors import InvalidTokenError
-from jupyter_federation.openid.client import OpenIdClient, shown
+from jupyter_federation.openid.client import OpenIdClient
+from jupyter_federation.openid.refusal import shown
 from jupyter_federation.sign_in.rung import Tokens
 from jupyter_federation.tokens import IdToken
 

@@ -14,7 +14,8 @@ from typing import Any
 from jupyter_federation.addresses import is_safe
 from jupyter_federation.errors import LoginFailedError
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.client import AuthorizationRequest, OpenIdClient, RefusedError, shown
+from jupyter_federation.openid.client import AuthorizationRequest, OpenIdClient
+from jupyter_federation.openid.refusal import RefusedError, shown
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.rung import DeviceCode, OutOfReachError, Tokens
 

@@ -17,8 +17,9 @@ from jupyter_federation.errors import (
     LoginRequiredError,
     SourceUnavailableError,
 )
-from jupyter_federation.openid.client import OpenIdClient, RefusedError
+from jupyter_federation.openid.client import OpenIdClient
 from jupyter_federation.openid.id_token import checked
+from jupyter_federation.openid.refusal import RefusedError
 from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.sign_in.ladder import Ladder
 from jupyter_federation.sign_in.rung import Tokens

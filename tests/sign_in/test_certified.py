@@ -13,8 +13,8 @@ from people import Person, behind
 
 import jupyter_federation as jf
 from jupyter_federation.errors import LoginFailedError, LoginRequiredError, SourceUnavailableError
-from jupyter_federation.openid.client import RefusedError
 from jupyter_federation.openid.provider import Provider, ProviderSettings
+from jupyter_federation.openid.refusal import RefusedError
 
 pytestmark = pytest.mark.slow
 

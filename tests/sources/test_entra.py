@@ -32,10 +32,10 @@ from jupyter_federation.errors import (
     SourceUnavailableError,
 )
 from jupyter_federation.openid import aadsts, connection
-from jupyter_federation.openid.client import RefusedError
 from jupyter_federation.openid.client_secret import ClientSecret
 from jupyter_federation.openid.entra import PUBLIC_CLOUD, Entra, EntraSettings
 from jupyter_federation.openid.id_token import checked
+from jupyter_federation.openid.refusal import RefusedError
 from jupyter_federation.openid.sign_in import OpenIdSignIn
 from jupyter_federation.profile import Profile
 from jupyter_federation.sign_in.ladder import Ladder, Manner

@@ -19,8 +19,8 @@ from jupyter_federation.doctor.patient import Asks, Patient
 from jupyter_federation.errors import FederationError
 from jupyter_federation.mailbox import Mailbox
 from jupyter_federation.openid.aadsts import explained
-from jupyter_federation.openid.client import RefusedError, shown
 from jupyter_federation.openid.connection import Connection
+from jupyter_federation.openid.refusal import RefusedError, shown
 from jupyter_federation.profile import SIGN_INS, Profile
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sign_in.browser import browser_is_here
