@@ -176,6 +176,31 @@ def profiles(isolated_home):
 
 
 @pytest.fixture
+def research(profiles, provider, role, aws_environment, token_file):
+    """The profiles research, whose token is in a file, and openid, which signs in at ``provider``."""
+    common = {"role_arn": role.arn, "region": "eu-west-1"}
+    profiles(
+        research={"source": "file", "path": str(token_file), **common},
+        openid={"source": "oidc", "issuer": provider.issuer, "client_id": "notebook", **common},
+    )
+
+
+@pytest.fixture
+def device_code(profiles, provider, role, aws_environment):
+    """The profile device, which signs in at ``provider`` by a code, and no other."""
+    profiles(
+        device={
+            "source": "oidc",
+            "issuer": provider.issuer,
+            "client_id": "notebook",
+            "role_arn": role.arn,
+            "region": "eu-west-1",
+            "use_device_code": True,
+        }
+    )
+
+
+@pytest.fixture
 def start_kernel(isolated_home, monkeypatch):
     """``start_kernel(*options)``: a kernel, and the front end of it, which goes with the test and leaves no token."""
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"):

@@ -13,16 +13,6 @@ import jupyter_federation
 from jupyter_federation.session_status import SessionStatus
 
 
-@pytest.fixture
-def research(profiles, provider, role, aws_environment, token_file):
-    """The profiles research, whose token is in a file, and openid, which signs in at ``provider``."""
-    common = {"role_arn": role.arn, "region": "eu-west-1"}
-    profiles(
-        research={"source": "file", "path": str(token_file), **common},
-        openid={"source": "oidc", "issuer": provider.issuer, "client_id": "notebook", **common},
-    )
-
-
 def signed_in(state):
     return state["status"]["is_federated"]
 
@@ -322,19 +312,9 @@ def test_a_cell_and_a_button_sign_in_side_by_side(front_end, browser):
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("aws_environment")
-def test_a_device_code_is_told_with_its_end(profiles, provider, role, browser, front_end):
+@pytest.mark.usefixtures("device_code")
+def test_a_device_code_is_told_with_its_end(browser, front_end):
     """The code, the page, until when; once a second a sign of life."""
-    profiles(
-        device={
-            "source": "oidc",
-            "issuer": provider.issuer,
-            "client_id": "notebook",
-            "role_arn": role.arn,
-            "region": "eu-west-1",
-            "use_device_code": True,
-        }
-    )
     front_end.ask("sign_in", profile=None)
     offer = front_end.until(lambda each: is_open(each) and each["sign_in"]["offer"])["sign_in"]["offer"]
     assert offer["until"] > time.time() * 1000

@@ -58,18 +58,6 @@ class Widgets:
 
 
 @pytest.fixture
-def research(profiles, provider, role, aws_environment, tmp_path):
-    """The profiles research, whose token is in a file, and openid, which signs in at ``provider``."""
-    token_file = tmp_path / "token"
-    token_file.write_text(provider.id_token("ada"))
-    common = {"role_arn": role.arn, "region": "eu-west-1"}
-    profiles(
-        research={"source": "file", "path": str(token_file), **common},
-        openid={"source": "oidc", "issuer": provider.issuer, "client_id": "notebook", **common},
-    )
-
-
-@pytest.fixture
 def widgets(research, front_end):
     return Widgets(front_end)
 
@@ -151,19 +139,9 @@ def test_a_sign_in_by_a_click_shows_its_offer_and_says_what_it_cannot_ask(widget
 
 @pytest.mark.slow
 def test_the_page_and_the_code_of_a_sign_in_are_in_no_widget_where_the_extension_began_it(
-    profiles, provider, role, widgets, front_end
+    widgets, device_code, front_end
 ):
     """The channel tells it; where a click in plain widgets began it, they show it, and that Cancel ends it."""
-    profiles(
-        device={
-            "source": "oidc",
-            "issuer": provider.issuer,
-            "client_id": "notebook",
-            "role_arn": role.arn,
-            "region": "eu-west-1",
-            "use_device_code": True,
-        }
-    )
     front_end.run("%federate panel")
     front_end.ask("sign_in", profile="device")
     told = front_end.until(lambda each: each["sign_in"] and each["sign_in"].get("offer"))["sign_in"]["offer"]
