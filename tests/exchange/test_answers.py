@@ -69,6 +69,7 @@ MALFORMED = {
 }
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(("body", "says"), MALFORMED.values(), ids=MALFORMED)
 def test_a_malformed_answer_is_a_retryable_error_that_says_what_was_wrong(aws, pool, token, clients, body, says):  # noqa: PLR0917
     """Whatever botocore makes of it: one type of error, no secret in it, and nothing half-right gets through."""

@@ -393,6 +393,7 @@ def test_nonsense_is_not_saved(login, name):
     assert len(json.dumps(user.auth_state)) < 5_000
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize(
     "payload",
     [b'{"iat": 1, "exp": 1%s}' % (b"0" * 400), b"[" * 100_000, b"[]", b"\xff"],

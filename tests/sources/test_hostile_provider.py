@@ -205,6 +205,7 @@ ODD = {
 
 
 @both
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("odd", ODD)
 def test_an_odd_answer_is_an_error_of_ours_that_shows_nothing(server, source, person, odd):
     """Whatever a library makes of it, its frames are left behind."""

@@ -295,6 +295,7 @@ NO_HUB = {
 }
 
 
+@pytest.mark.usefixtures("no_collection")
 @pytest.mark.parametrize("name", NO_HUB)
 def test_an_answer_that_no_hub_gives(hub, source, name):
     """It is read to a measure, and an outage."""
