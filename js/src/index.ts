@@ -39,6 +39,7 @@ const kernels: JupyterFrontEndPlugin<IFederationKernels> = {
         known.activate(panel);
       });
     }
+    known.activate(app.shell.currentWidget); // of those that were there before this
     app.shell.currentChanged?.connect((_, change) => known.activate(change.newValue));
     return known;
   }

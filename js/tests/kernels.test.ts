@@ -106,16 +106,29 @@ describe('a kernel', () => {
   });
 });
 
-it('the kernel of a notebook that was open before the extension is known, without a click on its tab', () => {
-  Object.assign(document, { adoptedStyleSheets: [] }); // jsdom has none
-  const page = new Page('one');
-  const tracker = {
-    forEach: (each: (panel: NotebookPanel) => void) => page.notebooks.forEach(each),
-    widgetAdded: new Signal({}),
-    currentChanged: new Signal({})
+describe('notebooks that were open before the extension', () => {
+  const activated = (page: Page, currentWidget?: NotebookPanel) => {
+    Object.assign(document, { adoptedStyleSheets: [] }); // jsdom has none
+    const tracker = {
+      forEach: (each: (panel: NotebookPanel) => void) => page.notebooks.forEach(each),
+      widgetAdded: new Signal({}),
+      currentChanged: new Signal({})
+    };
+    const plugin = plugins.find(({ id }) => id === 'jupyter-aws-federation:kernels');
+    const app = { shell: { currentWidget } } as unknown as JupyterFrontEnd;
+    return plugin?.activate(app, tracker, null) as FederationKernels;
   };
-  const plugin = plugins.find(({ id }) => id === 'jupyter-aws-federation:kernels');
-  const kernels = plugin?.activate({ shell: {} } as JupyterFrontEnd, tracker, null) as FederationKernels;
-  page.connection.open(said(42));
-  expect(kernels.all.map(({ title }) => title)).toEqual(['one']);
+
+  it('have a kernel that is known, without a click on their tab', () => {
+    const page = new Page('one');
+    const kernels = activated(page);
+    page.connection.open(said(42));
+    expect(kernels.all.map(({ title }) => title)).toEqual(['one']);
+  });
+
+  it('are current where they are in front', () => {
+    const page = new Page('one');
+    const { panel } = page.show('two', new Connection('other'));
+    expect(activated(page, panel).currentPanel).toBe(panel);
+  });
 });
