@@ -94,7 +94,7 @@ _TOKEN = re.compile(
     r"|(?<![\w/+=.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
     r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
     r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
-    r"|(?<=//)[^\s/?#]+(?=@)"  # the user and the password in an address, or a token in their place
+    r"|(?<=(?<![\w.~}/-])//)(?:[^\s/?#@:]*:[^\s/?#]+|[^\s/?#]{16,})(?=@)"  # an address's password, or a token
 )
 
 
@@ -106,6 +106,11 @@ def holds_a_token(text: str) -> bool:
 def without_tokens(text: str) -> str:
     """``text`` with everything that looks like a token or a key masked."""
     return _TOKEN.sub(MASK, text)
+
+
+def without_user(address: str) -> str:
+    """``address`` with what stands before its host masked: a user, a password, or a token of any length."""
+    return re.sub(r"(?<=//)[^\s/?#]+(?=@)", MASK, address)
 
 
 def printable(text: str) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyter_federation.errors import ConfigurationError, ExchangeError, FederationError
 from jupyter_federation.exchange.refusals import quoted
+from jupyter_federation.redaction import without_user
 
 if TYPE_CHECKING:
     from botocore.exceptions import BotoCoreError
@@ -32,6 +33,7 @@ class _Trouble:
 
 
 _NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN}|{int(socket.EAI_AGAIN)})\]"
+_UNREADABLE = "LocationParseError"  # urllib3's; it repeats what stands before the first "#" or "/" of a password
 
 _TROUBLES = (
     _Trouble(
@@ -54,6 +56,15 @@ _TROUBLES = (
         error="SSLError",
         problem="There is no TLS connection to {endpoint}: {reason}",
         fix="Check HTTPS_PROXY and AWS_ENDPOINT_URL: what answers there may speak plain HTTP.",
+    ),
+    _Trouble(
+        finding="proxy-refuses",
+        error="BotoCoreError",
+        reason=_UNREADABLE,
+        problem="The address of the proxy, or of AWS, cannot be read.",
+        fix='In HTTPS_PROXY (or AWS_ENDPOINT_URL) write "#", "/", "?" and "@" in a user or password as %23, %2F, %3F '
+        "and %40.",
+        retryable=False,
     ),
     _Trouble(
         finding="proxy-refuses",
@@ -125,11 +136,12 @@ def unreachable(
             **about,
         )
     *_, innermost = _reasons(error)
+    kind = type(innermost).__name__
     words: dict[str, Any] = {
-        "endpoint": quoted(error.kwargs.get("endpoint_url", "AWS"), secrets),
+        "endpoint": without_user(quoted(error.kwargs.get("endpoint_url", "AWS"), secrets)),
         "proxy": error.kwargs.get("proxy_url"),
         "operation": operation,
-        "reason": quoted(f"{type(innermost).__name__}: {innermost}", secrets),
+        "reason": kind if kind == _UNREADABLE else quoted(f"{kind}: {innermost}", secrets),
     }
     trouble = next(each for each in _TROUBLES if each.error in kinds and re.search(each.reason, words["reason"]))
     return ExchangeError(

@@ -98,6 +98,16 @@ def test_a_proxy_that_does_not_answer_is_named_without_its_password(exchange, to
     assert "pass-w0rd" not in error.diagnostics()
 
 
+@pytest.mark.parametrize("password", ["pass-w0rd#", "pass-w0rd#1", "pass-w0rd/1", "pass-w0rd?1"])
+def test_a_proxy_whose_password_is_not_escaped_is_not_repeated(exchange, token, monkeypatch, closed_port, password):
+    """The character ends the address before its host; urllib3 takes the password for a port, and says so."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:{password}@127.0.0.1:{closed_port}")
+    error = failure(exchange, token)
+    assert "pass-w0rd" not in error.diagnostics()
+    assert "HTTPS_PROXY" in error.fix
+
+
 def test_an_unknown_ca_names_aws_ca_bundle_and_setting_it_helps(provider, token, monkeypatch, tmp_path):
     """After a failure the configuration is read anew: what the sentence says can be done in the notebook."""
     authority = trustme.CA()
