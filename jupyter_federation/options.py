@@ -97,7 +97,8 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
         return _read(options[key], value)
     except (ValueError, RecursionError):
         shown = "" if options[key].secret else f", not {_SHORTENED.repr(value)}"
-        unseen = next((f"U+{ord(one):04X}" for one in str(value) if visible(one) != one), None)
+        text = value if isinstance(value, str) and options[key].kind == "text" else ""
+        unseen = next((f"U+{ord(one):04X}" for one in text if not one.isprintable()), None)
         raise ConfigurationError(
             f"{where}: `{key}` should be {options[key].expects}{shown}.",
             fix=f"Write it without the character {unseen}, which does not show."
