@@ -263,7 +263,13 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
 
 
 def _files(directory: Path) -> list[Path]:
-    return [*sorted(directory.glob(f"{_NAME}.d/*.json")), *directory.glob(f"{_NAME}.json")]
+    try:
+        return [*sorted(directory.glob(f"{_NAME}.d/*.json")), *directory.glob(f"{_NAME}.json")]
+    except OSError as error:  # a policy may stand there
+        raise ConfigurationError(
+            f"The directory {directory} cannot be looked into: {error.strerror}.",
+            fix="Check its permissions, and HOME.",
+        ) from error
 
 
 def _section(file: Path) -> dict[str, Any]:

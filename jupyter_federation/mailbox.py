@@ -68,7 +68,7 @@ class Mailbox:
         from jupyter_core.paths import jupyter_runtime_dir
 
         announced = os.environ.get(SERVER_VARIABLE)
-        if announced and Path(announced).parent.is_dir():
+        if announced and os.path.isdir(Path(announced).parent):  # noqa: PTH112 - False, too, where one may not look
             return cls(Path(announced).parent)
         return cls(Path(jupyter_runtime_dir()) / "jupyter-federation")
 
@@ -84,7 +84,9 @@ class Mailbox:
         own = os.environ.get(SERVER_VARIABLE)
         running: list[tuple[bool, float, str]] = []
         foreign: ConfigurationError | None = None
-        for path in self.directory.glob("*.server"):
+        with _usable(self.directory):
+            announced = list(self.directory.glob("*.server"))
+        for path in announced:
             try:
                 entry = _read(path, "The Jupyter server", "this kernel")
             except ConfigurationError as error:
@@ -208,6 +210,7 @@ def _usable(directory: Path) -> Iterator[None]:
             f"The directory through which a sign-in comes from the Jupyter server cannot be used: {error.strerror}.",
             fix=f"Make {directory} yours and writable, or set JUPYTER_RUNTIME_DIR for server and kernel.",
             directory=directory,
+            finding="runtime-directory-unusable",
         ) from None
 
 
@@ -239,10 +242,10 @@ def _content(path: Path) -> bytes:
 
 
 def _removed(path: Path) -> bool:
-    """Remove a file; False where another did, or (on Windows) is just reading it in order to."""
+    """Remove a file; False where another did, is just reading it in order to (on Windows), or where none can be."""
     try:
         path.unlink()
-    except (FileNotFoundError, NotADirectoryError, PermissionError):
+    except OSError:
         return False
     return True
 

@@ -1,6 +1,7 @@
 """The mailbox: what is expected comes once, to the one who waits; nothing else is written, shown or kept."""
 
 import contextlib
+import errno
 import json
 import os
 import secrets
@@ -282,6 +283,21 @@ def test_a_directory_that_cannot_be_used_is_named(tmp_path, state):
     with (
         pytest.raises(SourceUnavailableError, match=r"cannot be used: .* JUPYTER_RUNTIME_DIR"),
         Mailbox(tmp_path / "box").expect(state, lifetime=MINUTE),
+    ):
+        pass
+
+
+def test_where_nothing_can_be_removed_the_reason_is_the_first_one(mailbox, state, monkeypatch):
+    """A file system that is read-only refuses the entry, and its removal as well."""
+
+    def refuse(path, **_options):
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    with (
+        pytest.raises(SourceUnavailableError, match="cannot be used: Read-only file system"),
+        mailbox.expect(state, lifetime=MINUTE),
     ):
         pass
 

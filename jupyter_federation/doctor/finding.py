@@ -49,6 +49,10 @@ CAUSES: dict[str, Cause] = {
     "server-extension-missing": Cause(
         "in the server's environment: pip install 'jupyter-aws-federation[server]'; then restart the server", "warning"
     ),
+    "runtime-directory-unusable": Cause(
+        "give the user the directory that is named, writable; or set JUPYTER_RUNTIME_DIR for server and kernel",
+        "warning",
+    ),
     "labextension-missing": Cause(
         "in the environment that is named: install jupyter-aws-federation again from where it came (a checkout: make "
         "setup), then reload the page",

@@ -33,8 +33,7 @@ class CallbackRung:
 
     def climb(self, sign_in: SignIn, prompt: Prompt) -> Tokens:
         """See `Rung.climb`."""
-        with _begins():
-            mailbox = self._mailbox or Mailbox.default()
+        mailbox = self._mailbox or Mailbox.default()
         redirect_uri = _redirect_uri(mailbox)
         address = sign_in.address(redirect_uri)
         state = query_of(address)["state"]
@@ -95,7 +94,3 @@ def _begins() -> Iterator[None]:
         yield
     except FederationError as error:
         raise OutOfReachError(error.problem, fix=error.fix) from None
-    except OSError as error:
-        raise OutOfReachError(
-            f"Jupyter's runtime directory cannot be used: {error.strerror}.", fix="Check JUPYTER_RUNTIME_DIR and HOME."
-        ) from None

@@ -15,6 +15,7 @@ import pytest
 
 import jupyter_federation
 from jupyter_federation.doctor.checks import installation
+from jupyter_federation.doctor.examination import examine
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.front_end import protocol
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
@@ -105,6 +106,15 @@ def test_a_server_of_another_protocol(isolated_home, monkeypatch):
     entry.write_text(json.dumps(content | {"protocol": 99}))
     (finding,) = installation.server(Patient())
     assert "server-protocol-differs" == finding.code
+
+
+@pytest.mark.parametrize("variable", ["JUPYTER_RUNTIME_DIR", SERVER_VARIABLE])
+def test_a_runtime_directory_that_cannot_be_looked_at(monkeypatch, variable):
+    """It is what is wrong, and not the server; where the server's own cannot be looked at, Jupyter's is."""
+    monkeypatch.setenv(variable, "/" + 300 * "x" + "/y")
+    codes = [finding.code for finding in installation.server(Patient())]
+    assert codes == (["runtime-directory-unusable"] if variable == "JUPYTER_RUNTIME_DIR" else [])
+    assert "http://localhost" in examine(exchange=False).request
 
 
 def test_a_server_without_the_extension():

@@ -152,12 +152,19 @@ def test_the_policy_decides_which_rungs_exist(kernel, person):
     assert "valid" == kernel.federate(prompt=person).credentials
 
 
-def test_a_mailbox_that_cannot_be_looked_at_is_in_nobody_s_way(kernel, person, monkeypatch):
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("JUPYTER_FEDERATION_SERVER", "No Jupyter server with the sign-in callback is running"),
+        ("JUPYTER_RUNTIME_DIR", "comes from the Jupyter server cannot be used: File name too long"),
+    ],
+)
+def test_a_mailbox_that_cannot_be_looked_at_is_in_nobody_s_way(kernel, person, monkeypatch, variable, said):
     """But in that of the sign-in through the Jupyter server, which says so and lets the next way follow."""
-    monkeypatch.setenv("JUPYTER_FEDERATION_SERVER", "/" + 300 * "x" + "/y")
+    monkeypatch.setenv(variable, "/" + 300 * "x" + "/y")
     kernel.options = {"here": False}
     assert "valid" == kernel.federate(prompt=person).credentials
-    assert "runtime directory cannot be used" in " ".join(person.offers[-1].steps)
+    assert said in " ".join(person.offers[-1].steps)
 
 
 @pytest.mark.parametrize("asked", ["no_browser", "use_device_code"])

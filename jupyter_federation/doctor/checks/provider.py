@@ -71,7 +71,10 @@ def _redirect_uris(client: Any, profile: Profile) -> tuple[list[str], list[str]]
     if profile.use_device_code or profile.token_prompt:
         return [], []
     loopback = [client.loopback(port) for port in profile.redirect_port or (_USUAL_PORT,)]
-    callback = Mailbox.default().redirect_uri()
+    try:
+        callback = Mailbox.default().redirect_uri()
+    except FederationError:  # the check of the server says so
+        callback = None
     if callback is None:
         return loopback, []
     return (loopback, [callback]) if browser_is_here() else ([callback], loopback)
