@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from jupyter_federation.doctor.live import LiveReport
     from jupyter_federation.doctor.report import Report
 
+_OURS = "jupyter-aws-federation"
 _IN_A_NOTEBOOK = ("status", "whoami", "refresh", "clear", "panel", "export")  # the words after %federate alone
 
 
@@ -33,12 +35,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        return _run(arguments)
+        status = _run(arguments)
+        sys.stdout.flush()
     except FederationError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130  # as a shell has it for an interrupt
+    except BrokenPipeError:  # whoever reads has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
+        return 0
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -77,9 +84,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def _run(arguments: argparse.Namespace) -> int:
     if arguments.version:
-        from jupyter_federation.doctor.checks.installation import OURS, version
+        from importlib import metadata
 
-        sys.stdout.write(f"{OURS} {version(OURS) or 'without metadata'}\n")
+        try:
+            version = metadata.version(_OURS)
+        except metadata.PackageNotFoundError:  # run from its source
+            version = "without metadata"
+        sys.stdout.write(f"{_OURS} {version}\n")
         return 0
     if arguments.command == "docs":
         from jupyter_federation import documentation

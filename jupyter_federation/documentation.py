@@ -25,7 +25,7 @@ def page(name: str) -> str:
     Raises ConfigurationError for a name that is none.
     """
     known = pages()
-    file = known.get(name.removeprefix("docs/").removesuffix(".md"))
+    file = known.get(name.partition("#")[0].removeprefix("docs/").removesuffix(".md"))
     if file is None:
         raise ConfigurationError(
             f"There is no page {name!r}.", fix=f"Type jupyter federation docs and one of {', '.join(known)}."

@@ -61,6 +61,24 @@ def test_each_page_is_listed_and_printed(capsys):
             assert capsys.readouterr().out == file.read_text(encoding="utf-8")
 
 
+def test_an_address_within_a_page_prints_the_page(capsys):
+    """As the doctor's JSON and the pages' own links have it."""
+    assert app.main(["docs", "docs/doctor.md#profile-missing"]) == 0
+    assert capsys.readouterr().out.startswith("# The doctor\n")
+
+
+def test_it_is_run_by_python_as_well_and_ends_with_its_reader():
+    """In an environment whose commands are not on the path; `| head` has enough before the end."""
+    command = [sys.executable, "-m", "jupyter_federation", "docs", "doctor"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    assert said == documentation.page("doctor")
+
+
 @pytest.mark.parametrize("name", ["nothing", "../README", "decisions/0001-patches", ""])
 def test_a_page_that_is_none_is_answered_with_those_that_are(name, capsys):
     """And nothing beside docs/ is read."""

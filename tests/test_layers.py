@@ -14,6 +14,7 @@ ROOT = Path(jupyter_federation.__file__).parent
 
 # From top to bottom; a room may import what stands below its own line, and itself.
 LAYERS = (
+    ("__main__",),
     ("magic", "app", "at_start"),
     ("calls", "profile_table"),
     ("front_end.panel", "front_end.channel"),

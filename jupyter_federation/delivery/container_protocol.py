@@ -49,7 +49,7 @@ def refusal(head: bytes, authority: str, token: str) -> bytes | None:
         (
             not authorization,
             401,
-            f"No Authorization came; tools that know no {TOKEN_FILE} need the setting endpoint_token_variable.",
+            f"No Authorization came; tools that know no {TOKEN_FILE} need the policy endpoint_token_variable.",
         ),
         (
             len(authorization) != 1
