@@ -392,7 +392,16 @@ def test_a_token_in_any_cell_that_federates_is_kept_out_of_the_history(shell, ce
     assert "federate" in stored(shell)
 
 
-@pytest.mark.parametrize("cell", [f"digest = '{JWT}'", "%federate --token-file /run/token --region=eu-west-1"])
+@pytest.mark.parametrize(
+    "cell",
+    [
+        f"digest = '{JWT}'",
+        "%federate --token-file /run/token --region=eu-west-1",
+        "table = 'abfss://data@acct.dfs.core.windows.net/t'\n%federate status",
+        "clone = 'ssh://git@github.com/org/repo'\n%federate status",
+        "n, k, v = 7, 2, 1\n%federate status\nlambda: n//k@v",
+    ],
+)
 @pytest.mark.usefixtures("federation")
 def test_every_other_cell_is_stored_as_it_is(shell, cell):
     """Only cells that federate are touched, and only where they hold a token."""
