@@ -12,6 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from jupyter_federation.errors import LoginRequiredError
 from jupyter_federation.redaction import Secret
 
+_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # a test's proxy is the kernel's
+
 
 def behind(page):
     """Where a browser goes that opens ``page``: a file leads on, as its markup says."""
@@ -67,7 +69,7 @@ class Person:
     def follow(self, redirect):
         """The last page."""
         try:
-            with urllib.request.urlopen(redirect, timeout=5) as answer:
+            with _OPENER.open(redirect, timeout=5) as answer:
                 self.pages.append(answer.read().decode())
         except urllib.error.HTTPError as error:
             with error:

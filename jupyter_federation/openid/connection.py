@@ -121,9 +121,11 @@ class Connection:
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
         trusting, no_proxy = "Name what to trust: `ca_bundle`.", "Check HTTPS_PROXY and NO_PROXY."
+        escape = 'In HTTPS_PROXY write "#", "/", "?" and "@" in a user or password as %23, %2F, %3F and %40.'
         for kind, problem, fix, finding in (
             (exceptions.SSLError, "shows a certificate that is not trusted here", trusting, "certificate-untrusted"),
             (exceptions.ProxyError, "cannot be reached through the proxy", no_proxy, "proxy-refuses"),
+            (exceptions.InvalidURL, "cannot be reached: the proxy's address cannot be read", escape, "proxy-refuses"),
             (exceptions.Timeout, "does not answer in time", "", "no-answer"),
             (exceptions.ConnectionError, "cannot be reached", "", "unreachable"),
             ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", "", _DOWN),

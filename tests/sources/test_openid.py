@@ -766,6 +766,15 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(make, person, mon
     assert [b"CONNECT login.example.org:443 HTTP/1.0"] == [line.replace(b"1.1", b"1.0") for line in asked]
 
 
+@pytest.mark.parametrize("password", ["hunter2#", "hunter2#1", "hunter2/1", "hunter2?1"])
+def test_a_proxy_whose_password_is_not_escaped_is_what_is_wrong(make, person, monkeypatch, password):
+    """And not the provider's answer; what is before that character is not repeated."""
+    monkeypatch.setenv("HTTPS_PROXY", f"http://ada:{password}@127.0.0.1:9")
+    with pytest.raises(SourceUnavailableError, match=r"the proxy's address cannot be read.*%23") as caught:
+        make(issuer="https://login.example.org").login(person)
+    assert "hunter2" not in caught.value.diagnostics()
+
+
 @pytest.mark.parametrize(
     ("address", "safe"),
     [
