@@ -40,6 +40,7 @@ _SECTION = ("default_profile", "profiles", "policy")  # what stands under "Feder
 _MEANT = {
     **dict.fromkeys(("login", "signin", "sign-in", "logon"), "%federate alone signs in."),
     "help": "%federate --help shows what there is.",
+    "docs": "The pages are in a terminal: jupyter federation docs.",
     **dict.fromkeys(("logout", "signout", "sign-out", "logoff"), "%federate clear signs out."),
 }
 # How, not as whom: a lock leaves these free.
@@ -157,11 +158,14 @@ class Configuration:
             raise ConfigurationError(
                 "There is no default federation profile.",
                 fix=f"Name one: %federate {' | '.join(self._names)}. Or set `default_profile` in {self.own_file}.",
+                finding="profile-unknown",
             )
         raise ConfigurationError(
             "There is no federation profile yet.",
-            fix="Without one: %federate --token-file PATH --identity-pool-id POOL, or --role-arn ARN --region REGION "
-            f"in the pool's place. A profile would stand in {self.own_file}.",
+            fix="%federate doctor prints what to ask your administrator for; `jupyter federation docs profiles` has an "
+            f"example of one, and {self.own_file} is the place for it. With a token that you have: %federate "
+            "--token-file PATH --identity-pool-id POOL, or --role-arn ARN --region REGION in the pool's place.",
+            finding="profile-missing",
         )
 
     def _named(self, name: str, why: str = "") -> Profile:
@@ -178,6 +182,7 @@ class Configuration:
             f"There is no federation profile {without_tokens(name)!r}{why}.",
             fix=" ".join(filter(None, (nearest, there))),
             looked_in=", ".join(map(str, self.directories)),
+            finding="profile-unknown" if self._names else "profile-missing",
         )
 
     @property
@@ -240,6 +245,7 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
                 try:
                     settings = _settings(said, OPTIONS, f"{file}, {what}")
                 except ConfigurationError as error:
+                    error.facts.setdefault("finding", "profile-broken")
                     broken.setdefault(name, error.with_traceback(None))
                     continue
                 before = profiles.get(name, Profile(name=name))
@@ -250,6 +256,7 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
                 f"{profile.origins['client_secret']}, federation profile {profile.name!r}: `client_secret` is for "
                 '`"source": "google"` alone.',
                 fix="Remove it: no secret belongs in a profile. Register the client as a public one.",
+                finding="profile-broken",
             )
     return Configuration(
         profiles={name: profile for name, profile in profiles.items() if name not in broken},

@@ -21,6 +21,7 @@ next.  Neither may hold a secret: no token, no key, no code.
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +34,12 @@ _UNFIT = re.compile(r"[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff
 def visible(text: str) -> str:
     """``text`` with a mark in place of what moves a terminal's cursor, turns what is read, or goes into no message."""
     return _UNFIT.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def without_home(text: str) -> str:
+    """``text`` with ``~`` for the home directory, whose path names the person: a notebook may save it."""
+    home = os.path.expanduser("~").rstrip(os.sep)  # noqa: PTH111 - pathlib raises where there is none
+    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text) if os.path.isabs(home) else text  # noqa: PTH117
 
 
 class FederationError(Exception):
@@ -72,7 +79,8 @@ class FederationError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What IPython prints: the sentence and what explains it; a source line or a frame may hold a token."""
         finding = self.facts.get("finding")
-        return [f"{type(self).__name__}: {self}", *([f"%federate doctor {finding} explains it."] if finding else [])]
+        said = without_home(f"{type(self).__name__}: {self}")
+        return [said, *([f"%federate doctor {finding} explains it."] if finding else [])]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword-only arguments survive pickling, so that a Dask worker or a process pool can report them."""

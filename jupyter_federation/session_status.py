@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, Literal
 
+from jupyter_federation.errors import without_home
 from jupyter_federation.markup import linked, moment
 
 CredentialsState = Literal["none", "valid", "expired"]
@@ -24,7 +25,7 @@ _PERSONAL = re.compile(
 
 def without_persons(text: str) -> str:
     """``text`` without what names a person, an account or a role: a notebook may save it."""
-    return _PERSONAL.sub("…", text)
+    return _PERSONAL.sub("…", without_home(text))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from jupyter_core import paths
@@ -11,6 +12,7 @@ from jupyter_federation import config
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.options import options_of, read_option
 from jupyter_federation.profile import Profile
+from jupyter_federation.session_status import without_persons
 
 POOL = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"
 ROLE = "arn:aws:iam::123456789012:role/research/Reader"
@@ -161,10 +163,37 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
     with pytest.raises(ConfigurationError) as none_yet:
         load().profile("gone")
     assert none_yet.value.fix == f"No federation profile is set up yet; one would stand in {own}."
+    assert none_yet.value.facts["finding"] == "profile-missing"
     file = write("system", profiles={"research": FILE})
     with pytest.raises(ConfigurationError) as others:
         load().profile("gone")
     assert others.value.fix == f"There are: research (in {file})."
+    assert others.value.facts["finding"] == "profile-unknown"
+
+
+@pytest.mark.parametrize("keys", [{"sorce": "file"}, {"source": 1}, {**FILE, "client_secret": "x"}])
+def test_a_profile_of_which_a_key_is_wrong_has_the_doctor_s_code(write, load, keys):
+    """Which the notebook names beneath the sentence."""
+    write("user", profiles={"research": keys})
+    with pytest.raises(ConfigurationError) as caught:
+        load().profile("research")
+    assert caught.value._render_traceback_()[1:] == ["%federate doctor profile-broken explains it."]
+
+
+@pytest.mark.parametrize(
+    ("home", "shown"),
+    [
+        ("/home/ada", "~/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
+        ("/", "/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other paths")
+def test_the_home_directory_s_path_is_in_no_saved_error(monkeypatch, home, shown):
+    """It names the person; a notebook saves what it shows of an error."""
+    monkeypatch.setenv("HOME", home)
+    error = ConfigurationError("/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada", fix="Mend it.")
+    assert error._render_traceback_() == [f"ConfigurationError: {shown} Mend it."]
+    assert without_persons(str(error)) == f"{shown} Mend it."
 
 
 @pytest.mark.parametrize(

@@ -354,8 +354,10 @@ def test_whose_wildcard_fits_everybody(subject, everybody):
     assert everybody == trust_policy._fits_everybody(subject)
 
 
-@pytest.mark.parametrize("profiles", [{}, {"a": {"source": "env"}}])
-def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, capsys, profiles):
+@pytest.mark.parametrize(
+    ("profiles", "missing"), [({}, "profile-missing"), ({"a": {"source": "env"}}, "profile-unknown")]
+)
+def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, capsys, profiles, missing):
     """Where none is named and none is the default, that is no error; what was looked at is said."""
     profile.text(json.dumps({"Federation": {"profiles": profiles}}))
     file = tmp_path / "trust.json"
@@ -368,7 +370,7 @@ def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, caps
     file.write_text(json.dumps(policy()))
     assert 1 == app.main(["doctor", "--trust-policy", str(file)])
     assert "trust-no-audience" in capsys.readouterr().out
-    assert ["profile-unknown"] == [each.code for each in examine("b", trust_policy=file).findings][:1]
+    assert [missing] == [each.code for each in examine("b", trust_policy=file).findings][:1]
 
 
 def test_entra_s_issuer_is_the_same_with_a_slash_behind_its_address():
