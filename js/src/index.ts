@@ -6,6 +6,7 @@ import { IRenderMimeRegistry } from '@jupyterlab/rendermime';
 import { ISettingRegistry } from '@jupyterlab/settingregistry';
 import { IStatusBar } from '@jupyterlab/statusbar';
 import { ITranslator, nullTranslator } from '@jupyterlab/translation';
+import { Signal } from '@lumino/signaling';
 import { addCommands, OPEN_PANEL } from './commands';
 import { FederationKernels } from './kernels';
 import { listen } from './marks';
@@ -119,13 +120,17 @@ const statusItem: JupyterFrontEndPlugin<void> = {
     bar: IStatusBar | null,
     translator: ITranslator | null
   ) => {
+    const changed = new Signal<object, void>({});
+    for (const signal of [known.changed, chosen.changed]) {
+      signal.connect(() => changed.emit());
+    }
     bar?.registerStatusItem(statusItem.id, {
       item: new StatusItem(known, chosen, shown, bundle(translator)),
       align: 'left',
       rank: 4,
       priority: 1, // or a narrow window hides it
-      isActive: () => known.current !== null,
-      activeStateChanged: known.changed
+      isActive: () => known.current !== null && chosen.composite.statusItem,
+      activeStateChanged: changed
     });
   }
 };

@@ -29,7 +29,6 @@ export class StatusItem extends Widget {
   private refresh(): void {
     const kernel = this.kernels.current;
     const { statusItem, warnMinutes } = this.settings.composite;
-    this.button.hidden = !statusItem;
     if (!kernel || !statusItem) {
       write(this.said, '');
       return;
