@@ -75,9 +75,7 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="sign in, exchange, whoami, list buckets, refresh, clear, and report it as a table to be pasted",
     )
-    docs = add(
-        "docs", "print a page of the documentation, or a template for AWS or Kubernetes; without one, their names"
-    )
+    docs = add("docs", "print a page of the documentation, or a file for AWS or a JupyterHub; without one, their names")
     docs.add_argument("page", nargs="?", metavar="PAGE", help="aws, identity-providers, jupyterhub, profiles, ...")
     return parser
 
@@ -95,7 +93,8 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.command == "docs":
         from jupyter_federation import documentation
 
-        sys.stdout.write(documentation.contents() if arguments.page is None else documentation.page(arguments.page))
+        said = documentation.contents() if arguments.page is None else documentation.page(arguments.page)
+        sys.stdout.buffer.write(said.encode())  # the same bytes in a file, whatever the terminal's encoding is
         return 0
     if arguments.command == "doctor":
         return _doctor(arguments)

@@ -14,14 +14,14 @@ _OF_EVERY_COMMAND = ("region", "query", "output")
 
 # Stands on the PATH as aws: writes down what it was told, with files read, and answers what is asked for.
 _AWS = """#!{python}
-import json, sys
+import json, os, sys
 words = [open(word[7:]).read() if word.startswith("file://") else word for word in sys.argv[1:]]
 with open({log!r}, "a") as log:
     log.write(json.dumps(words) + "\\n")
 answers = {{
     "Account": "123456789012",
-    "IdentityPoolId": "eu-west-1:1a2b3c4d-0000-1111-2222-333344445555",
-    "Role.Arn": "arn:aws:iam::123456789012:role/PoolResearcher",
+    "IdentityPoolId": f"eu-west-1:1a2b3c4d-0000-1111-2222-{{os.path.getsize({log!r}):012}}",  # each pool's own
+    "Role.Arn": "arn:aws:iam::123456789012:role/" + dict(zip(words, words[1:])).get("--role-name", ""),
     "UserPoolClient.ClientId": "1example23456789abcdefghij",
 }}
 print(answers[words[words.index("--query") + 1]] if "--query" in words else "{{}}")

@@ -49,16 +49,64 @@ def test_the_version_is_the_installed_one(capsys):
 
 
 def test_each_page_is_listed_and_printed(capsys):
-    """By its name, or as a message or a link has it; each page of docs/, and each template."""
+    """By its name, or as a message or a link has it; each page of docs/, each template, and the package's hub.py."""
     root = Path(__file__).parents[1] / "docs"
     assert app.main(["docs"]) == 0
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()]
-    files = [*root.glob("*.md"), *root.glob("deploy/*")]
-    assert sorted(listed) == sorted(file.relative_to(root).as_posix().removesuffix(".md") for file in files)
-    for file in files:
-        for name in (file.relative_to(root).as_posix().removesuffix(".md"), f"docs/{file.relative_to(root)}"):
-            assert app.main(["docs", name]) == 0
-            assert capsys.readouterr().out == file.read_text(encoding="utf-8")
+    files = {file.relative_to(root).as_posix().removesuffix(".md"): file for file in root.glob("*.md")}
+    as_they_stand = {file.relative_to(root).as_posix(): file for file in root.glob("deploy/*")}
+    as_they_stand["deploy/hub.py"] = Path(app.__file__).with_name("hub.py")
+    assert sorted(listed) == sorted(files | as_they_stand)
+    for name, file in (files | as_they_stand).items():
+        text = file.read_text(encoding="utf-8")
+        for asked in (name, f"docs/{name}{'.md' if name in files else ''}"):
+            assert app.main(["docs", asked]) == 0
+            assert capsys.readouterr().out == (documentation.readable(text) if name in files else text)
+
+
+def test_of_a_page_only_links_and_comments_are_printed_otherwise():
+    """Each is printed as it stands between them, in its order, its code whole; and no link to a file is left."""
+    for file in (Path(__file__).parents[1] / "docs").glob("*.md"):
+        source, printed = file.read_text(encoding="utf-8"), documentation.page(file.stem)
+        between = re.split(r"\[[^\]]+\]\([^)]+\)|<!--.*?-->\n+", source)
+        assert re.fullmatch("(.{0,120}?)".join(map(re.escape, between)), printed, re.DOTALL), file.name
+        assert re.findall(r"^```.*?^```$", source, re.DOTALL | re.MULTILINE) == re.findall(
+            r"^```.*?^```$", printed, re.DOTALL | re.MULTILINE
+        )
+        assert "<!--" not in printed
+        assert all(target.startswith("https://") for target in re.findall(r"\]\(([^)]*)\)", printed))
+
+
+@pytest.mark.parametrize(
+    ("markdown", "printed"),
+    [
+        ("is on [its own page](aws.md).", "is on its own page (`jupyter federation docs aws`)."),
+        ("[Google at\nAWS](aws.md#google)", "Google at\nAWS (`jupyter federation docs aws`)"),
+        ("write one ([profiles](profiles.md))", "write one (`jupyter federation docs profiles`)"),
+        ("see [AWS](aws.md#google)", "see `jupyter federation docs aws`"),
+        ("([identity providers](identity-providers.md))", "(`jupyter federation docs identity-providers`)"),
+        ("| [sts.yaml](deploy/sts.yaml) |", "| `jupyter federation docs deploy/sts.yaml` |"),
+        ("[a template](deploy/sts.yaml)", "a template (`jupyter federation docs deploy/sts.yaml`)"),
+        ("[A notebook](../notebooks/data-stack.ipynb) shows", "A notebook shows"),
+        ("[hub.py](../jupyter_federation/hub.py)", "hub.py"),
+        ("[why](decisions/0001-patches.md), [Security](../SECURITY.md)", "why, Security"),
+        ("see [below](#at-aws)", "see below"),
+        ("[the chart](https://z2jh.jupyter.org/)", "[the chart](https://z2jh.jupyter.org/)"),
+        ("a\n\n<!-- who\nwrites -->\n\nb <https://x>", "a\n\nb <https://x>"),
+        ("```\n[code](aws.md)\n<!-- kept -->\n```\n[b](#b)", "```\n[code](aws.md)\n<!-- kept -->\n```\nb"),
+    ],
+)
+def test_a_link_names_what_prints_its_page(markdown, printed):
+    """After its label, or in place of one that is the page's name; no link leads to what an installation lacks."""
+    assert documentation.readable(markdown) == printed
+
+
+def test_a_file_is_printed_byte_for_byte():
+    """To be redirected to a file, in a terminal of whatever encoding."""
+    hub = Path(app.__file__).with_name("hub.py")
+    command = [sys.executable, "-m", "jupyter_federation", "docs", "deploy/hub.py"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    assert subprocess.run(command, capture_output=True, check=True, env=environment).stdout == hub.read_bytes()
 
 
 def test_an_address_within_a_page_prints_the_page(capsys):

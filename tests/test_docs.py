@@ -154,6 +154,56 @@ def test_the_commands_for_aws_fit_its_api(tmp_path):
                 assert amr == {"cognito-identity.amazonaws.com:amr": "authenticated"}
 
 
+def sections_with_commands(page):
+    """A page's sections that have commands, by their titles, each up to the next title; with the text before them."""
+    parts = re.split(r"^##+ (.*)$", page, flags=re.MULTILINE)
+    return {title: text for title, text in zip(parts[1::2], parts[2::2], strict=True) if commands_in(text)}
+
+
+AT_AWS = sections_with_commands((ROOT / "docs" / "aws.md").read_text())
+
+
+@pytest.mark.parametrize("title", AT_AWS)
+def test_a_section_for_aws_needs_the_variables_that_it_names(title, tmp_path):
+    """In a shell that has these alone, and ends at one that is not set; each is one of the first block's."""
+    before_the_commands = AT_AWS[title].partition("```")[0]
+    sentences = re.findall(r"^Needs .*?\.", before_the_commands, re.DOTALL | re.MULTILINE)
+    needs = re.findall(r"`([A-Z_]+)`", "".join(sentences))
+    assert needs or "Needs no variable" in before_the_commands or title == "The provider"
+    (first,) = commands_in(AT_AWS["The provider"])
+    assert set(needs) <= set(re.findall(r"^([A-Z_]+)=", first, re.MULTILINE))
+    given = [f"{name}=login.example.org/realms/research" for name in needs]
+    assert operations_in("\n".join([*given, *commands_in(AT_AWS[title])]), tmp_path)
+
+
+def test_each_role_and_pool_at_aws_is_one_of_its_own(tmp_path):
+    """In order, in one shell: no name is taken twice, and each pool is given the role that trusts it."""
+    called = operations_in("\n".join(block for text in AT_AWS.values() for block in commands_in(text)), tmp_path)
+
+    def parameters(operation):
+        return [each for name, each in called if name == operation]
+
+    roles = {each["RoleName"]: each for each in parameters("CreateRole")}
+    assert len(roles) == len(parameters("CreateRole")) == 5
+    assert list(roles) == [each["RoleName"] for each in parameters("AttachRolePolicy")]
+    pools = parameters("CreateIdentityPool")
+    assert [(False, False)] * 3 == [
+        (each["AllowUnauthenticatedIdentities"], each["AllowClassicFlow"]) for each in pools
+    ]
+    assert len({each["IdentityPoolName"] for each in pools}) == 3
+    trusted = {}
+    for name, role in roles.items():
+        (statement,) = json.loads(role["AssumeRolePolicyDocument"])["Statement"]
+        audience = statement["Condition"]["StringEquals"].get("cognito-identity.amazonaws.com:aud")
+        if audience is None:
+            assert role["MaxSessionDuration"] == 43200
+        else:
+            trusted[audience] = f"arn:aws:iam::123456789012:role/{name}"
+    given = {each["IdentityPoolId"]: each["Roles"]["authenticated"] for each in parameters("SetIdentityPoolRoles")}
+    assert len(given) == 3
+    assert trusted == given
+
+
 @pytest.mark.parametrize(
     ("line", "error"),
     [

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 import jupyter_federation
+from jupyter_federation import documentation
 
 ROOT = Path(__file__).parents[1]
 BUILT = ROOT / "jupyter_federation" / "labextension"
@@ -111,6 +112,25 @@ def test_a_wheel_is_built_without_npm_and_holds_each_file_once(wheel):
     assert {f"jupyter_federation/{each}" for each in docs} == {name for name in names if "/docs/" in name}
     assert [] == [name for name in names if name.startswith("jupyter_federation/labextension")]
     assert [] == [name for name in names if "node_modules" in name or name.endswith((".ts", ".map"))]
+
+
+@built
+@pytest.mark.slow
+def test_an_installation_prints_what_a_checkout_does(wheel, tmp_path):
+    """The same pages and files, hub.py among them, without anything beside the package."""
+    zipfile.ZipFile(wheel).extractall(tmp_path)
+    code = """
+import json
+from jupyter_federation import documentation
+print(json.dumps([documentation.__file__, {name: documentation.page(name) for name in documentation.pages()}]))
+"""
+    environment = {"PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True, env=environment)
+    path, printed = json.loads(answer.stdout)
+    assert Path(path).is_relative_to(tmp_path)
+    assert "deploy/hub.py" in printed
+    assert {name: documentation.page(name) for name in documentation.pages()} == printed
 
 
 @built

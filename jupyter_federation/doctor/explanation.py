@@ -11,8 +11,6 @@ from jupyter_federation import documentation
 from jupyter_federation.doctor.finding import CAUSES, Severity, found
 from jupyter_federation.doctor.report import with_code, wrapped
 
-_LINK = re.compile(r"\[([^\]]+)\]\(([\w-]+)\.md[^)]*\)")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Explanation:
@@ -52,6 +50,6 @@ def explain(code: str | None) -> Explanation | None:
     return Explanation(
         code=code,
         severity=cause.severity,
-        section=" ".join(_LINK.sub(r"\1 (`jupyter federation docs \2`)", section).split()),
+        section=" ".join(section.split()),
         administrator=cause.administrator,
     )

@@ -29,8 +29,7 @@ def request_to_the_administrator(patient: Patient) -> str:
     except FederationError:
         callback = None
     uris = [
-        "http://localhost  (Entra: under 'Mobile and desktop applications')",
-        "http://127.0.0.1:8400/  (others; `redirect_port` below)",
+        "http://localhost  (under 'Mobile and desktop applications')",
         (callback and fit(callback)) or "<the Jupyter server's address>/jupyter-federation/callback",
     ]
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
@@ -51,18 +50,20 @@ _FOR_A_CLIENT = """\
     1. At our identity provider: an application that is a public (native) client,
        authorization code with PKCE, no secret, with these redirect URIs:
     {uris}
-       Scopes: openid, profile, offline_access.
-       How, for each provider: jupyter federation docs identity-providers
+       Scopes: openid, profile, email, offline_access.
+       That is for Entra. Another provider's URIs, scopes and profile, and a secret
+       where it gives one, stand in its section of:
+       jupyter federation docs identity-providers
 
     2. In AWS: that provider in IAM, with the application's client id as its
        audience; and a role whose trust policy allows
        sts:AssumeRoleWithWebIdentity to it, with a StringEquals condition on aud.
-       The commands: jupyter federation docs aws
+       The commands, for each provider: jupyter federation docs aws
 
     3. Back to me, or into /etc/jupyter/jupyter_federation_config.json for all:
     {profile}
-       That is Entra's. For another provider, in place of source and tenant:
-       "source": "oidc", "issuer": "https://ISSUER", "redirect_port": 8400
+       That is Entra's. For another provider: the profile of its section, with our
+       ids in it.
     """
 _FOR_A_HUB = """\
     Subject: AWS by our JupyterHub login
@@ -71,15 +72,25 @@ _FOR_A_HUB = """\
     temporary AWS credentials: nobody signs in again. Its pages are named below;
     they come with pip install jupyter-aws-federation. It needs, once:
 
-    1. In jupyterhub_config.py: import jupyter_federation.hub, and
+    1. The package in the hub's environment and in the servers' image:
+       pip install jupyter-aws-federation
+       In jupyterhub_config.py: import jupyter_federation.hub, and as its last line
        jupyter_federation.hub.configure(c); the hub logs in by OpenID Connect.
+       JUPYTERHUB_CRYPT_KEY in the hub's environment: it has to be set, and to stay
+       the same over restarts, or everybody has to log in again.
        How: jupyter federation docs jupyterhub
 
     2. In AWS: the hub's provider in IAM, with the hub's client id as its audience;
        and a role whose trust policy allows sts:AssumeRoleWithWebIdentity to it,
        with a StringEquals condition on aud.
-       A template: jupyter federation docs deploy/sts.yaml
+       The commands for one role for all: jupyter federation docs aws
+       A prefix for each person, by one of two templates:
+       - jupyter federation docs deploy/identity-pool.yaml
+         (needs nothing of the provider)
+       - jupyter federation docs deploy/sts.yaml
+         (ID tokens that carry the claim https://aws.amazon.com/tags)
 
     3. Into /etc/jupyter/jupyter_federation_config.json of the servers' image:
     {profile}
+       With a pool: "identity_pool_id" in place of "role_arn" and "region".
     """

@@ -27,6 +27,12 @@ def test_each_section_says_what_to_do():
     assert told_elsewhere == set(silent)
 
 
+def test_a_link_is_not_named_twice():
+    """In a parenthesis of its own stands the command alone."""
+    assert "or write a profile (`jupyter federation docs profiles`);" in explain("profile-missing").section
+    assert [] == [code for code in CAUSES if re.search(r"\([^()]*\(`", explain(code).section)]
+
+
 @pytest.mark.parametrize("code", CAUSES)
 def test_each_code_is_explained(code):
     """By its section, without markup of links, in a terminal's width; no other word is one."""

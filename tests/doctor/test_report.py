@@ -277,17 +277,49 @@ def test_the_token_is_in_no_form(by_file, role):
     assert token not in repr(Patient(token=IdToken.parse(token)))
 
 
-def test_without_a_profile_the_request_is_printed(capsys, monkeypatch):
+def fits_a_terminal(said):
+    """No line of ``said`` is longer than 80 columns; a long path stays whole."""
+    return all(len(line) <= 80 or len(line.split()) <= 2 for line in said.splitlines())
+
+
+def test_without_a_profile_the_request_is_printed(capsys):
     """Ready to be sent: what to register, with this machine's redirect URIs, and the profile to send back."""
     assert 1 == app.main(["doctor"])
     said = capsys.readouterr().out
     assert "http://localhost" in said
     assert '"source": "entra"' in said
-    assert all(len(line) <= 80 or len(line.split()) <= 2 for line in said.splitlines())  # a long path stays whole
-    assert '"redirect_port": 8400' in said
+    assert fits_a_terminal(said)
+
+
+def test_the_request_is_entra_s_and_says_where_the_others_stand():
+    """Each other provider has URIs, scopes and a profile of its own, which the page alone names."""
+    said = " ".join(examine().request.split())
+    assert "Scopes: openid, profile, email, offline_access. That is for Entra." in said
+    assert (
+        "Another provider's URIs, scopes and profile, and a secret where it gives one, stand in its section of: "
+        "jupyter federation docs identity-providers"
+    ) in said
+    assert "That is Entra's. For another provider: the profile of its section" in said
+    assert not re.search(r"8400|127\.0\.0\.1|redirect_port|oidc", said)
+
+
+def test_the_request_for_a_hub_names_all_that_a_hub_needs(capsys, monkeypatch):
+    """The package in both places, the call's place, the key, and which template asks what of the provider."""
     monkeypatch.setenv("JUPYTERHUB_API_URL", "http://hub/hub/api")
     assert 1 == app.main(["doctor"])
-    assert "jupyter_federation.hub.configure(c)" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert fits_a_terminal(said)
+    said = " ".join(said.split())
+    for text in (
+        "The package in the hub's environment and in the servers' image: pip install jupyter-aws-federation",
+        "import jupyter_federation.hub, and as its last line jupyter_federation.hub.configure(c)",
+        "JUPYTERHUB_CRYPT_KEY in the hub's environment: it has to be set, and to stay the same over restarts",
+        "The commands for one role for all: jupyter federation docs aws",
+        "A prefix for each person, by one of two templates:",
+        "jupyter federation docs deploy/identity-pool.yaml (needs nothing of the provider)",
+        "jupyter federation docs deploy/sts.yaml (ID tokens that carry the claim https://aws.amazon.com/tags)",
+    ):
+        assert text in said
 
 
 def test_no_server_s_address_moves_the_cursor_in_the_request(isolated_home, monkeypatch):

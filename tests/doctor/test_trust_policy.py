@@ -241,7 +241,7 @@ def test_the_documentation_s_policies_are_good(tmp_path):
     page = (Path(__file__).parents[2] / "docs" / "aws.md").read_text()
     blocks = [block.partition("\nEND")[0] for block in page.split("<<END\n")[1:]]
     policies = [block for block in blocks if '"Statement"' in block]
-    assert len(policies) == 4
+    assert len(policies) == 6
     values = {
         "$PROVIDER": ARN,
         "$NAME": ISSUER,

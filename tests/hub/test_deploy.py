@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -11,13 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 from aws_command_line import operations_in
-from hubs import resources, role_of, trust_statement
+from hubs import Template, resources, role_of, trust_statement
 from IPython.core.application import SYSTEM_CONFIG_DIRS
 from oauthenticator.generic import GenericOAuthenticator
 from servers import PACKAGE
 from traitlets.config import Config, PyFileConfigLoader
 
-from jupyter_federation import config
+from jupyter_federation import config, documentation
 
 DOCS = PACKAGE.parent / "docs"
 DEPLOY = DOCS / "deploy"
@@ -75,7 +76,7 @@ def test_the_values_are_what_the_chart_reads(tmp_path):
         c[section].update(settings)
     run_by_the_chart = r"/usr/local/etc/jupyterhub/jupyterhub_config\.d/\w+\.py"
     assert re.fullmatch(run_by_the_chart, values["hub"]["extraFiles"]["federation"]["mountPath"])
-    exec(compile((PACKAGE / "hub.py").read_text(), "federation", "exec"), {"c": c})
+    exec(compile(documentation.page("deploy/hub.py"), "federation", "exec"), {"c": c})
     assert CULLER == c.JupyterHub.load_roles[0]
     unknown = set(values["hub"]["config"]["GenericOAuthenticator"]) - set(GenericOAuthenticator.class_trait_names())
     assert set() == unknown
@@ -103,6 +104,35 @@ def test_the_page_s_command_for_a_pool_fits_the_api(tmp_path):
     }
     assert "Provider.Arn" == tags["IdentityProviderName"]
     assert parameters["IdentityProviderName"].startswith("arn:aws:iam::")
+
+
+def test_the_page_s_commands_need_the_package_alone(tmp_path):
+    """Its first ones print each file that a later one names, as it is in the package, and no name has a folder."""
+    page = (DOCS / "jupyterhub.md").read_text()
+    prints = re.findall(r"^jupyter federation docs .*$", page, re.MULTILINE)
+    printed = tmp_path / "printed"
+    printed.mkdir()
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {"PATH": path, "HOME": str(tmp_path)}
+    subprocess.run(["sh", "-euc", "\n".join(prints)], check=True, cwd=printed, env=environment)
+    files = {"hub.py": PACKAGE / "hub.py", **{name: DEPLOY / name for name in (*TEMPLATES, "z2jh-values.yaml")}}
+    assert {name: file.read_bytes() for name, file in files.items()} == {
+        file.name: file.read_bytes() for file in printed.iterdir()
+    }
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page, re.DOTALL | re.MULTILINE)
+    blocks = "\n".join(text for language, text in fenced if language in ("", "sh"))
+    named = {each[1]: each.start() for each in re.finditer(r"(?:--template-file|--values|stringData=) ?(\S+)", blocks)}
+    assert ["z2jh-values.yaml", "hub.py", "secret.yaml", "identity-pool.yaml"] == list(named)
+    assert all(blocks.index(f" > {name}\n") < named[name] for name in named if name != "secret.yaml")
+    assert not re.search(r"docs/deploy|jupyter_federation/hub\.py|\./jupyter", blocks)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_the_page_s_stack_gives_a_template_all_that_it_asks_for(name):
+    """Each parameter, by the one command for both."""
+    (given,) = re.findall(r"--parameter-overrides (.*)", (DOCS / "jupyterhub.md").read_text())
+    template = yaml.load((DEPLOY / name).read_text(), Template)
+    assert list(template["Parameters"]) == [each.partition("=")[0] for each in given.split()]
 
 
 def extensions_of(directory):
