@@ -381,6 +381,38 @@ def test_a_trust_policy_that_says_why(by_file, codes, role, provider, tmp_path):
     assert ["trust-no-web-identity", "role-does-not-trust"] == codes(trust_policy=file)
 
 
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"https://aws.amazon.com/tags": {"principal_tags": {"person": ["ada"]}}},
+        {"https://aws.amazon.com/tags/principal_tags/person": "ada"},
+    ],
+)
+def test_a_session_tag_that_the_role_demands(by_file, codes, pool, *, role, provider, tmp_path, claims):
+    """As AWS reads it; it is said without an exchange too, and not without a token or where a pool makes the tag."""
+    name = provider.issuer.partition("://")[2]
+    role.tags_sessions, role.needs_tag = True, "person"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{name}"},
+        "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+        "Condition": {"StringEquals": {f"{name}:aud": "notebook"}, "StringLike": {"aws:RequestTag/person": "?*"}},
+    }
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    by_file()
+    assert ["trust-tag-missing", "role-does-not-trust"] == codes(trust_policy=file)
+    assert ["trust-tag-missing"] == codes(trust_policy=file, exchange=False)
+    assert ["role-does-not-trust"] == codes()
+    by_file.token.write_text(provider.id_token("ada", **claims))
+    assert [] == codes(trust_policy=file)
+    by_file.token.unlink()
+    assert ["token-missing"] == codes(trust_policy=file)
+    by_file.token.write_text(provider.id_token("ada"))
+    by_file(role_arn=None, identity_pool_id=pool.id)
+    assert "trust-tag-missing" not in codes(trust_policy=file)
+
+
 def test_a_role_of_nobody(by_file, codes):
     """AWS does not tell it from one that does not trust."""
     by_file(role_arn="arn:aws:iam::123456789012:role/Nobody")

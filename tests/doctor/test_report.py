@@ -171,7 +171,9 @@ def test_a_saved_notebook_names_no_home_directory(isolated_home):
     assert ("~/.aws/config", "~/a.json", "~/b") == (shown.findings[0].where, *shown.facts[0][1:])
 
 
-@pytest.mark.parametrize("code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience"])
+@pytest.mark.parametrize(
+    "code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience", "trust-tag-missing"]
+)
 def test_what_is_to_be_copied_is_whole_in_a_notebook(code):
     """A placeholder is nobody's name, and a quote is no part of one: the JSON behind it stays."""
     line = found(code, "A sentence.", logins_key="login.example.org", audience="app").administrator
