@@ -63,7 +63,10 @@ CAUSES: dict[str, Cause] = {
     # What is set
     "configuration-unreadable": Cause("mend the file that is named; `jupyter --paths` lists where others may stand"),
     "configuration-locked": Cause('take `"locked": true` out of the system\'s file, or write another profile there'),
-    "profile-missing": Cause("register a client and a role, and give people the profile: the request below says how"),
+    "profile-missing": Cause(
+        "register a client and a role, and give people the profile: the request that `jupyter federation doctor` "
+        "prints says how"
+    ),
     "profile-unknown": Cause(
         "put the profile into jupyter_federation_config.d/ in one of the directories that `jupyter --paths` lists"
     ),
