@@ -11,7 +11,7 @@ from jupyter_federation.config import Policy, Profile
 from jupyter_federation.credentials import Exchange
 from jupyter_federation.exchange import make_exchange
 from jupyter_federation.exchange.cognito import CognitoSettings
-from jupyter_federation.exchange.sts import StsSettings
+from jupyter_federation.exchange.sts import StsSettings, sts_region
 from jupyter_federation.redaction import Secret
 from jupyter_federation.sources.environment_variable import EnvironmentVariableSource
 from jupyter_federation.sources.file import FileSource
@@ -113,6 +113,18 @@ def _client_secret(profile: Profile) -> ClientSecret | None:
     value = None if profile.client_secret is None else Secret(profile.client_secret)
     secret = ClientSecret(variable=profile.client_secret_env, file=profile.client_secret_file, value=value)
     return None if secret == ClientSecret() else secret
+
+
+def region_of(profile: Profile) -> str:
+    """Where AWS is asked for it: the profile's own region, else botocore's.
+
+    Raises ConfigurationError where there is neither.
+    """
+    if profile.working_region is not None:
+        return profile.working_region
+    from jupyter_federation.exchange.aws_clients import AwsClients  # botocore
+
+    return sts_region(None, AwsClients())
 
 
 def exchange_of(profile: Profile) -> Exchange:

@@ -220,11 +220,13 @@ def check_complete(profile: Profile) -> None:
         raise ConfigurationError(
             f"{_title(profile)}: there is no `source`, so nothing says where the token comes from.",
             fix="Add --token-file PATH, --token-env NAME, --token-var NAME or --token-prompt, or `source` in Python.",
+            finding="profile-incomplete",
         )
     if profile.identity_pool_id is None and profile.role_arn is None:
         raise ConfigurationError(
             f"{_title(profile)}: there is neither `identity_pool_id` nor `role_arn`, so nothing takes the token.",
             fix="Add `identity_pool_id` (Cognito), or `role_arn` with `region` (STS).",
+            finding="profile-incomplete",
         )
     for key, known in OPTIONS.items():
         _check_company(profile, key, known)
@@ -263,4 +265,4 @@ def _wrong(profile: Profile, key: str, why: str, fix: str) -> ConfigurationError
     """What is wrong with ``key``, and where it was said."""
     origin = profile.origins[key]
     said = f"The command says `{key}`" if origin == "the command" else f"{_title(profile)} says `{key}` ({origin})"
-    return ConfigurationError(f"{said}, {why}.", fix=fix)
+    return ConfigurationError(f"{said}, {why}.", fix=fix, finding="profile-incomplete")

@@ -61,17 +61,21 @@ class IdToken:
         text = Secret(raw.strip())  # masked from here on, in a traceback's frames too
         if not text:
             raise InvalidTokenError(
-                "The token is empty.", fix="Check what the token source gives, then run %federate again."
+                "The token is empty.",
+                fix="Check what the token source gives, then run %federate again.",
+                finding="token-malformed",
             )
         if len(text) > _LONGEST:
             raise InvalidTokenError(
                 f"The token has {len(text):,} characters, and AWS takes at most {_LONGEST:,}.",
                 fix="Check that the source gives a token and not a whole file or answer.",
+                finding="token-malformed",
             )
         if any(c.isspace() for c in text) or not text.isprintable():
             raise InvalidTokenError(
                 "The token has white space or unprintable characters inside.",
                 fix="Check that the source gives the bare token: no 'Bearer ', no JSON around it, no second line.",
+                finding="token-malformed",
             )
         if not _JWT_SHAPE.fullmatch(text):
             return cls(raw=text)
@@ -81,6 +85,7 @@ class IdToken:
             raise InvalidTokenError(
                 "The token's issuer (iss) is longer than AWS takes, or holds characters that no address has.",
                 fix="Use the provider's ID token (id_token) as it was issued.",
+                finding="token-malformed",
             )
         audience = claims.get("aud")
         audiences = [audience] if isinstance(audience, str) else audience if isinstance(audience, list) else []
@@ -141,9 +146,14 @@ def _claims(jwt: str) -> dict[str, Any]:
         raise InvalidTokenError(
             "The token looks like a JWT, but its parts cannot be read.",
             fix="Copy the whole token again: it was probably cut, or wrapped over several lines.",
+            finding="token-malformed",
         ) from None  # the cause would quote the token
     if not claims:
-        raise InvalidTokenError("The token is a JWT without claims.", fix="Use the provider's ID token (id_token).")
+        raise InvalidTokenError(
+            "The token is a JWT without claims.",
+            fix="Use the provider's ID token (id_token).",
+            finding="token-malformed",
+        )
     return claims
 
 
@@ -175,6 +185,7 @@ def _time(claims: Mapping[str, Any], claim: str) -> datetime | None:
         raise InvalidTokenError(
             f"The token's claim {claim!r} is not a time.",
             fix="Use the provider's ID token (id_token) as it was issued.",
+            finding="token-malformed",
         ) from None
 
 

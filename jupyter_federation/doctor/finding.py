@@ -63,7 +63,10 @@ CAUSES: dict[str, Cause] = {
     # What is set
     "configuration-unreadable": Cause("mend the file that is named; `jupyter --paths` lists where others may stand"),
     "configuration-locked": Cause('take `"locked": true` out of the system\'s file, or write another profile there'),
-    "profile-missing": Cause("register a client and a role, and give people the profile: the request below says how"),
+    "profile-missing": Cause(
+        "register a client and a role, and give people the profile: the request that `jupyter federation doctor` "
+        "prints says how"
+    ),
     "profile-unknown": Cause(
         "put the profile into jupyter_federation_config.d/ in one of the directories that `jupyter --paths` lists"
     ),
@@ -168,6 +171,11 @@ CAUSES: dict[str, Cause] = {
     "trust-guests": Cause(_TRUST + '"cognito-identity.amazonaws.com:amr" is "authenticated" and nothing else'),
     "trust-no-subject": Cause(_TRUST + 'name the people or repositories: "{logins_key}:sub"'),
     "trust-subject-wildcard": Cause(_TRUST + '"{logins_key}:sub" with a value that not everybody has'),
+    "trust-tag-missing": Cause(
+        "at the provider, client {audience}: ID tokens with the claim https://aws.amazon.com/tags/principal_tags/{tag} "
+        "(a text), or with {tag} under principal_tags in the claim https://aws.amazon.com/tags (`jupyter federation "
+        "docs jupyterhub`); or in the profile another `role_arn`, or an identity pool, which makes the tag itself"
+    ),
     "trust-action-wide": Cause(
         _TRUST + '"Action": "sts:AssumeRoleWithWebIdentity" (and sts:TagSession for session tags) in place of *',
         "warning",

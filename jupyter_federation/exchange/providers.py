@@ -68,6 +68,7 @@ def logins_key(token: IdToken, provider: str | None) -> str | None:
         raise ConfigurationError(
             f"The logins key {key} has {len(key)} characters, and AWS takes at most {_LONGEST_KEY}.",
             fix="Correct `provider`.",
+            finding="provider-unknown",
             logins_key=key,
         )
     if key in _TAKE_ACCESS_TOKENS or _SAML.fullmatch(key):
@@ -106,6 +107,7 @@ def _key(token: IdToken, provider: str | None) -> str:
         raise ConfigurationError(
             "For SAML, AWS must know which SAML provider of IAM issued the assertion.",
             fix="Set `provider` to its ARN: arn:aws:iam::ACCOUNT:saml-provider/NAME.",
+            finding="provider-unknown",
         )
     if not re.search(r"[.:]", provider):
         import difflib

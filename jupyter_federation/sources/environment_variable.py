@@ -30,5 +30,6 @@ class EnvironmentVariableSource(TokenSource):
             raise SourceUnavailableError(
                 f"The environment variable {self._name} is not set in this kernel.",
                 fix="Set it before Jupyter starts, or name another one (`--token-env NAME`, `variable` in a profile).",
+                finding="token-missing",
             )
         return token_at(f"The environment variable {self._name}", Secret(os.environ[self._name]))

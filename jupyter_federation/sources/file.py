@@ -41,12 +41,14 @@ class FileSource(TokenSource):
                 raise InvalidTokenError(
                     f"The token file {self._path} is larger than {_LARGEST:,} bytes: it holds more than a token.",
                     fix="Name a file that holds the bare token and nothing else.",
+                    finding="token-malformed",
                 )
             return Secret(content, "utf-8-sig")
         except UnicodeDecodeError:
             raise InvalidTokenError(
                 f"The token file {self._path} is not UTF-8 text.",
                 fix="Write the bare token into it as plain text (in PowerShell: Set-Content -Encoding ascii).",
+                finding="token-malformed",
             ) from None  # the cause would quote the bytes
         except (OSError, RuntimeError, ValueError) as error:  # RuntimeError: no home for ~; ValueError: a NUL inside
             reason = error.strerror if isinstance(error, OSError) else None
@@ -56,4 +58,5 @@ class FileSource(TokenSource):
         return SourceUnavailableError(
             f"The token file {self._path} {problem}.",
             fix="Check the path (`--token-file PATH`, `path` in a profile) and what writes the file.",
+            finding="token-missing",
         )

@@ -189,7 +189,7 @@ class JupyterHubSource(TokenSource):
         """What the hub keeps of the user's login; full of secrets."""
         user = self._variable("JUPYTERHUB_USER")
         if user in {".", ".."}:  # which leads elsewhere on the way
-            raise ConfigurationError("JUPYTERHUB_USER is nobody's name.", fix=_START_AGAIN)
+            raise ConfigurationError("JUPYTERHUB_USER is nobody's name.", fix=_START_AGAIN, finding="hub-user-unknown")
         answer = self._answer(self._api(), f"/users/{quote(user, safe='@~')}")
         if "auth_state" not in answer:
             raise ConfigurationError(
@@ -231,6 +231,7 @@ class JupyterHubSource(TokenSource):
             raise ConfigurationError(
                 "JUPYTERHUB_API_URL is not the plain address of a hub's API: http or https, without a password.",
                 fix=_START_AGAIN,
+                finding="hub-unreachable",
             )
         return str(url)
 
@@ -394,6 +395,8 @@ def _refusal(status: int, answer: object, *, kept: bool) -> FederationError:
         return LoginRequiredError(
             "Your login to the hub has ended, or the hub has forgotten your server.",
             fix=f"{_LOG_IN_AGAIN} If it stays, stop your server there and start it again.",
+            administrator="nothing; up to JupyterHub 6.0, and with auth_refresh_strict, a login's end is HTTP 403",
+            finding="hub-refuses-the-server",
         )
     return SourceUnavailableError(
         "The hub takes your server for a stranger's: your login there has ended, its identity provider is down, or the "

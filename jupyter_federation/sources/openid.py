@@ -149,6 +149,7 @@ class OpenIdSource(TokenSource):
             raise SourceUnavailableError(
                 f"A renewal at {self._client.issuer} is under way and has not ended.",
                 fix="Check the network, then run %federate refresh.",
+                finding="no-answer",
             )
         try:
             current = self._usable()
@@ -232,6 +233,7 @@ class OpenIdSource(TokenSource):
                 f"{self._client.issuer} does not take {self._client.client_id} for the application that signed in: "
                 f"{refusal}.",
                 fix=refusal.fix or "Check the client's secret, and whether the application is registered still.",
+                finding=refusal.finding,
             )
         raise self._refused(grant, str(refusal))
 
@@ -270,5 +272,7 @@ class OpenIdSource(TokenSource):
 
     def _needs_you(self, why: str) -> LoginRequiredError:
         return LoginRequiredError(
-            f"The sign-in at {self._client.issuer} {why}.", fix=f"Run {self._way_back} to sign in again."
+            f"The sign-in at {self._client.issuer} {why}.",
+            fix=f"Run {self._way_back} to sign in again.",
+            finding="sign-in-ended",
         )

@@ -40,6 +40,7 @@ class VariableSource(TokenSource):
             raise SourceUnavailableError(
                 f"The variable `{self._name}` is not defined in this notebook.",
                 fix="Run the cell that defines it, or name another one (`--token-var NAME`, `variable` in a profile).",
+                finding="token-missing",
             )
         return token_at(f"The variable `{self._name}`", self._text(self._namespace[self._name]))
 
@@ -53,10 +54,12 @@ class VariableSource(TokenSource):
                 raise SourceUnavailableError(
                     f"Calling `{self._name}` for a token raised {type(error).__name__}.",
                     fix=f"Call `{self._name}()` in a cell of its own to see why.",
+                    finding="token-missing",
                 ) from None  # its text and its frames may hold a secret
         if not isinstance(value, str):
             raise InvalidTokenError(
                 f"The variable `{self._name}` gives {type(value).__name__}, not a string.",
                 fix="Give a string, or a callable without parameters that returns one.",
+                finding="token-malformed",
             )
         return Secret(value)

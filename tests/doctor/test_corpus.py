@@ -13,7 +13,10 @@ from certified_provider import CertifiedProvider, FormBrowser
 from openid_clients import DOMAIN, TENANT
 from people import Person
 
+from jupyter_federation import app
+from jupyter_federation.config import SUBCOMMANDS
 from jupyter_federation.demo.aws import Fault, IdentityPool, OpenIdProvider, Response, Role
+from jupyter_federation.doctor.checks.profile import _IN_A_TERMINAL
 from jupyter_federation.federation import Federation
 from jupyter_federation.mailbox import SERVER_VARIABLE, Mailbox
 
@@ -103,12 +106,37 @@ def test_no_profile_at_all(codes):
     """And the request to send stands there."""
     assert ["profile-missing"] == codes()
     assert "redirect URIs" in codes.report.request
+    said = "the request that `jupyter federation doctor` prints says how"
+    assert codes.report.findings[0].administrator.endswith(said)
 
 
-def test_no_default_profile(profile, codes):
-    """Those that there are, are named."""
-    profile.text('{"Federation": {"profiles": {"a": {"source": "env"}}}}')
+@pytest.mark.parametrize("default", [None, "prod"])
+def test_no_profile_at_all_whichever_is_wanted(profile, codes, default):
+    """By name, or as a default that there is not: the request stands there too."""
+    if default is not None:
+        profile.text('{"Federation": {"default_profile": "prod"}}')
+    assert ["profile-missing"] == (codes("prod") if default is None else codes())
+    assert "There is no federation profile 'prod', nor any other: nothing says" in codes.report.findings[0].sentence
+    assert "redirect URIs" in codes.report.request
+
+
+def test_a_default_profile_that_there_is_not(profile, codes, isolated_home):
+    """The file that makes it the default is named, to whoever is to correct it."""
+    file = profile.text('{"Federation": {"default_profile": "reserch", "profiles": {"research": {"source": "env"}}}}')
     assert ["profile-unknown"] == codes()
+    (finding,) = codes.report.findings
+    assert "There is no federation profile 'reserch'" in finding.sentence
+    assert "Did you mean `research`?" in finding.sentence
+    where = f"~/{file.relative_to(isolated_home)}"
+    assert (where, f"correct `default_profile` in {where}") == (finding.where, finding.administrator)
+
+
+def test_no_default_profile(profile, codes, isolated_home):
+    """Those that there are, are named."""
+    file = profile.text('{"Federation": {"profiles": {"a": {"source": "env"}}}}')
+    assert ["profile-unknown"] == codes()
+    said = f"set `default_profile` in ~/{file.relative_to(isolated_home)}"
+    assert said == codes.report.findings[0].administrator
     assert "%federate doctor a, in a terminal jupyter federation doctor a;" in codes.report.findings[0].sentence
     assert "no federation profile that could be used" in codes.report.text()
 
@@ -118,14 +146,57 @@ def test_a_name_that_there_is_not(by_file, codes):
     by_file()
     assert ["profile-unknown"] == codes("reserach")
     assert "research" in codes.report.findings[0].sentence
+    assert codes.report.findings[0].administrator.startswith("put the profile into jupyter_federation_config.d/")
 
 
-def test_a_misspelt_code(by_file, codes):
-    """Is no profile's name, and leads to the code."""
+def test_a_misspelt_code(by_file, codes, profile):
+    """Is no profile's name, and leads to the code, where there is no profile too; nearer to a profile's, it is that."""
+    assert ["profile-unknown"] == codes("token-expird")
+    assert "Did you mean `token-expired`? That is a code of the doctor's." in codes.report.findings[0].sentence
     by_file()
     assert ["profile-unknown"] == codes("token-expird")
     meant = "Did you mean `token-expired`? That is a code of the doctor's. There are: research"
     assert meant in codes.report.findings[0].sentence
+    assert "nothing; what was typed is nearest to a code of the doctor's" == codes.report.findings[0].administrator
+    profile.text('{"Federation": {"profiles": {"token-expires": {"source": "env"}}}}')
+    assert ["profile-unknown"] == codes("token-expiress")
+    assert "code of the doctor's" not in codes.report.findings[0].sentence
+    assert codes.report.findings[0].administrator.startswith("put the profile into jupyter_federation_config.d/")
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize(
+    ("word", "typed"),
+    [
+        *((each, f"%federate {each}.") for each in SUBCOMMANDS if each not in {"profiles", "doctor"}),
+        ("profiles", "%federate profiles, in a terminal jupyter federation profiles."),
+        ("doctor", "%federate doctor, in a terminal jupyter federation doctor."),
+        ("demo", "jupyter federation demo."),
+        ("docs", "jupyter federation docs."),
+    ],
+)
+def test_a_command_is_no_profile_s_name(by_file, codes, *, named, word, typed):
+    """Whether there are profiles or not; how it is typed is said."""
+    if named:
+        by_file()
+    assert ["profile-unknown"] == codes(word, exchange=False)
+    (finding,) = codes.report.findings
+    assert f"`{word}` is a command of its own, and no federation profile: {typed}" == finding.sentence
+    assert "nothing; what was typed is a command" == finding.administrator
+
+
+def test_each_command_of_the_terminal_s_is_known():
+    """In the order of its help."""
+    (commands,) = (each.choices for each in app._parser()._actions if each.dest == "command")
+    assert _IN_A_TERMINAL == tuple(commands)
+
+
+@pytest.mark.parametrize("word", ["demo", "docs"])
+def test_a_profile_may_be_called_like_a_command_of_the_terminal_s(by_file, codes, profile, role, word):
+    """Then it is looked at."""
+    keys = {"source": "file", "path": str(by_file.token), "role_arn": role.arn, "region": REGION}
+    profile.text(json.dumps({"Federation": {"profiles": {word: keys}}}))
+    assert [] == codes(word)
 
 
 def test_a_key_that_there_is_not(by_file, codes):
@@ -379,6 +450,38 @@ def test_a_trust_policy_that_says_why(by_file, codes, role, provider, tmp_path):
     file = tmp_path / "trust.json"
     file.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
     assert ["trust-no-web-identity", "role-does-not-trust"] == codes(trust_policy=file)
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"https://aws.amazon.com/tags": {"principal_tags": {"person": ["ada"]}}},
+        {"https://aws.amazon.com/tags/principal_tags/person": "ada"},
+    ],
+)
+def test_a_session_tag_that_the_role_demands(by_file, codes, pool, *, role, provider, tmp_path, claims):
+    """As AWS reads it; it is said without an exchange too, and not without a token or where a pool makes the tag."""
+    name = provider.issuer.partition("://")[2]
+    role.tags_sessions, role.needs_tag = True, "person"
+    statement = {
+        "Effect": "Allow",
+        "Principal": {"Federated": f"arn:aws:iam::123456789012:oidc-provider/{name}"},
+        "Action": ["sts:AssumeRoleWithWebIdentity", "sts:TagSession"],
+        "Condition": {"StringEquals": {f"{name}:aud": "notebook"}, "StringLike": {"aws:RequestTag/person": "?*"}},
+    }
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps({"Version": "2012-10-17", "Statement": [statement]}))
+    by_file()
+    assert ["trust-tag-missing", "role-does-not-trust"] == codes(trust_policy=file)
+    assert ["trust-tag-missing"] == codes(trust_policy=file, exchange=False)
+    assert ["role-does-not-trust"] == codes()
+    by_file.token.write_text(provider.id_token("ada", **claims))
+    assert [] == codes(trust_policy=file)
+    by_file.token.unlink()
+    assert ["token-missing"] == codes(trust_policy=file)
+    by_file.token.write_text(provider.id_token("ada"))
+    by_file(role_arn=None, identity_pool_id=pool.id)
+    assert "trust-tag-missing" not in codes(trust_policy=file)
 
 
 def test_a_role_of_nobody(by_file, codes):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from datetime import datetime, timezone
 
 import pytest
@@ -12,8 +13,11 @@ from people import Person
 
 from jupyter_federation import app
 from jupyter_federation.demo.loopback import Fault, Response
-from jupyter_federation.doctor.finding import found
+from jupyter_federation.doctor.examination import examine
+from jupyter_federation.doctor.finding import fit, found
 from jupyter_federation.doctor.live import LiveReport, Step, verify
+from jupyter_federation.errors import FederationError
+from jupyter_federation.federation import Federation
 from jupyter_federation.profile import Profile
 
 
@@ -93,6 +97,78 @@ def test_by_the_command(by_file, capsys):
     by_file()
     assert 0 == app.main(["doctor", "--live"])
     assert "**Verified live on " in capsys.readouterr().out
+
+
+def broken():
+    """A notebook's callable that does not work."""
+    raise ZeroDivisionError
+
+
+@pytest.mark.parametrize(
+    ("keys", "token", "code"),
+    [
+        ({}, None, "token-missing"),
+        ({}, b"", "token-malformed"),
+        ({}, b"Bearer eyJhbGciOi.x.y", "token-malformed"),
+        ({}, b"eyJhbGciOi.cut.x", "token-malformed"),
+        ({}, b"\xff", "token-malformed"),
+        ({}, b"x" * 50_001, "token-malformed"),
+        ({}, b"x" * 70_000, "token-malformed"),
+        ({}, b"eyJhbGciOi.cut", "token-is-no-jwt"),
+        ({"provider": "saml"}, b"assertion", "provider-unknown"),
+        ({"provider": f"https://{'a' * 200}.example.org"}, b"x", "provider-unknown"),
+        ({"source": "env", "path": None, "variable": "NOT_SET"}, b"", "token-missing"),
+        ({"source": "var", "path": None, "variable": "not_defined"}, b"", "token-missing"),
+        ({"source": "var", "path": None, "variable": "broken"}, b"", "token-missing"),
+        ({"source": "var", "path": None, "variable": "number"}, b"", "token-malformed"),
+        ({"region": None}, b"eyJ9.eyJ9.x", "token-malformed"),
+    ],
+)
+def test_federate_live_and_the_doctor_have_one_code(by_file, monkeypatch, *, keys, token, code):
+    """And one sentence, of what a source brings or does not bring."""
+    by_file(**keys)
+    if token is None:
+        by_file.token.unlink()
+    else:
+        by_file.token.write_bytes(token)
+    notebook = {"broken": broken, "number": 1}
+    for name, value in notebook.items():
+        monkeypatch.setattr(sys.modules["__main__"], name, value, raising=False)
+    with pytest.raises(FederationError) as caught:
+        Federation().federate(prompt=Person(None))
+    assert code == caught.value.facts["finding"]
+    assert f"%federate doctor {code} explains it." == caught.value._render_traceback_()[-1]
+    live = verify(prompt=Person(None)).steps[0].finding
+    assert (code, fit(str(caught.value))) == (live.code, live.sentence)
+    examined = examine(exchange=False, notebook=notebook).findings
+    assert (code, live.sentence) in [(each.code, each.sentence) for each in examined]
+
+
+@pytest.mark.parametrize(
+    ("keys", "code"),
+    [
+        ({"path": None}, "profile-incomplete"),
+        ({"role_arn": None}, "profile-incomplete"),
+        ({"source": None}, "profile-incomplete"),
+        ({"tenant": "contoso.com"}, "profile-incomplete"),
+        ({"identity_pool_id": "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"}, "profile-incomplete"),
+        ({"region": None}, "region-missing"),
+    ],
+)
+def test_of_an_incomplete_profile_too(by_file, monkeypatch, *, keys, code):
+    """Where nothing is sent, or no region is known to send it to."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    by_file(**keys)
+    with pytest.raises(FederationError) as caught:
+        Federation().federate(prompt=Person(None))
+    assert code == caught.value.facts["finding"]
+    if code == "region-missing":
+        assert code == verify(prompt=Person(None)).steps[0].finding.code
+    else:
+        with pytest.raises(FederationError) as live:
+            verify(prompt=Person(None))
+        assert code == live.value.facts["finding"]
+    assert (code, fit(str(caught.value))) in [(each.code, each.sentence) for each in examine().findings]
 
 
 def test_where_nobody_can_be_asked(by_browser, capsys):

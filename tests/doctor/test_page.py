@@ -47,6 +47,12 @@ def test_each_code_is_explained(code):
     assert all(len(line) <= 80 or len(line.split()) <= 2 for line in explanation.text().splitlines())
 
 
+@pytest.mark.parametrize("code", CAUSES)
+def test_an_explanation_points_at_nothing_below_it(code):
+    """Nothing is printed there."""
+    assert not re.search(r"\bbelow\b", explain(code).administrator)
+
+
 def test_what_is_typed_stands_as_code_in_a_notebook():
     """And not between backquotes."""
     shown = explain("clock-wrong")._repr_html_()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import html
 import json
 import re
@@ -45,6 +46,30 @@ def test_every_code_of_an_error_is_a_cause():
     assert set() == named - CAUSES.keys()
     assert set() == set(_FINDINGS.values()) - CAUSES.keys()
     assert _ADVICE.keys() == _FINDINGS.keys()
+
+
+# What no code explains: a person has not signed in yet, or was not asked, or the token is somebody else's.
+WITHOUT_A_CODE = {
+    ("tokens.py", "nobody_here"),
+    ("sources/prompt.py", "token"),
+    ("sources/prompt.py", "login"),
+    ("sources/openid.py", "_usable"),
+    ("sources/openid.py", "_take"),
+    ("sources/jupyterhub.py", "_ask"),
+}
+
+
+def test_every_error_of_a_token_a_source_and_an_incomplete_profile_has_a_code():
+    """But for those that are named."""
+    files = [PACKAGE / "tokens.py", PACKAGE / "profile.py", *sorted((PACKAGE / "sources").glob("*.py"))]
+    without = set()
+    for file in files:
+        for function in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            for each in ast.walk(function) if isinstance(function, ast.FunctionDef) else ():
+                keywords = {keyword.arg for keyword in each.keywords} if isinstance(each, ast.Call) else set()
+                if "fix" in keywords and not keywords & {"finding", None} and each.func.id.endswith("Error"):
+                    without.add((file.relative_to(PACKAGE).as_posix(), function.name))
+    assert without == WITHOUT_A_CODE
 
 
 def test_every_cause_is_found_by_something():
@@ -171,7 +196,9 @@ def test_a_saved_notebook_names_no_home_directory(isolated_home):
     assert ("~/.aws/config", "~/a.json", "~/b") == (shown.findings[0].where, *shown.facts[0][1:])
 
 
-@pytest.mark.parametrize("code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience"])
+@pytest.mark.parametrize(
+    "code", ["trust-principal-wrong", "trust-principal-open", "trust-no-audience", "trust-tag-missing"]
+)
 def test_what_is_to_be_copied_is_whole_in_a_notebook(code):
     """A placeholder is nobody's name, and a quote is no part of one: the JSON behind it stays."""
     line = found(code, "A sentence.", logins_key="login.example.org", audience="app").administrator

@@ -15,6 +15,7 @@ from jupyter_federation.doctor.checks.trust_policy import COGNITO, Expected, rea
 from jupyter_federation.doctor.examination import examine
 from jupyter_federation.doctor.patient import Patient
 from jupyter_federation.profile import Profile
+from jupyter_federation.tokens import IdToken
 
 ISSUER = "login.example.org/realms/research"
 ARN = f"arn:aws:iam::123456789012:oidc-provider/{ISSUER}"
@@ -28,6 +29,8 @@ OURS = Expected(provider=ISSUER, audience="jupyter")
 THE_POOL = Expected(provider=COGNITO, audience=POOL)
 GUESTS = Expected(provider=COGNITO, audience=POOL, guests=True)
 ANY = Expected()
+UNTAGGED = Expected(provider=ISSUER, audience="jupyter", tags=frozenset())
+TAGGED = Expected(provider=ISSUER, audience="jupyter", tags=frozenset({"person", "team"}))
 
 
 def policy(condition=None, *, principal=ARN, action=WEB, **statement):
@@ -58,6 +61,14 @@ def github(sub=None, operator="StringLike"):
     if sub is not None:
         said.setdefault(operator, {})[f"{GITHUB}:sub"] = sub
     return policy(said, principal=f"arn:aws:iam::123456789012:oidc-provider/{GITHUB}")
+
+
+def tagged(operator="StringLike", value="?*", name="person", **more):
+    """Our own policy, with a condition on a session tag."""
+    said = aud()
+    for each, values in ({operator: value} | more).items():
+        said.setdefault(each, {})[f"aws:RequestTag/{name}"] = values
+    return policy(said, action=[WEB, "sts:TagSession"])
 
 
 EC2 = policy(principal={"Service": "ec2.amazonaws.com"}, action="sts:AssumeRole")
@@ -126,7 +137,34 @@ BOTH = {"Federated": [ARN, ARN.replace(ISSUER, "b.org")]}
 GOOD["a second principal that nothing lets in"] = (policy(aud(), principal=BOTH), OURS)
 GOOD["the same, whoever is expected"] = (policy(aud(), principal=BOTH), ANY)
 
+# A session tag that the token carries, that is not demanded, or of which nothing is known.
+GOOD |= {
+    "a session tag that is carried": (tagged(), TAGGED),
+    "in other letters": (tagged(name="Person"), TAGGED),
+    "a session tag that must be there, and is": (tagged("Null", "false"), TAGGED),
+    "a session tag, and no token": (tagged(), OURS),
+    "a session tag, if it is there": (tagged("StringLikeIfExists"), UNTAGGED),
+    "a session tag that must not be there": (tagged("Null", "true"), UNTAGGED),
+    "there or not": (tagged("Null", ["true", "false"]), UNTAGGED),
+    "a session tag that is none of these": (tagged("StringNotLike", "*/*"), UNTAGGED),
+    "all values of a session tag": (tagged("ForAllValues:StringLike"), UNTAGGED),
+    "no other session tags": (policy(aud() | {"ForAllValues:StringEquals": {"aws:TagKeys": ["person"]}}), UNTAGGED),
+    "a statement without the session tag": (several(tagged(), policy(aud())), UNTAGGED),
+    "a session tag for a pool, which makes it": (
+        policy(pool() | {"StringLike": {"aws:RequestTag/person": "?*"}}, principal=COGNITO),
+        THE_POOL,
+    ),
+}
+
 BAD = {
+    "a session tag by StringLike": ("trust-tag-missing", tagged(), UNTAGGED),
+    "a session tag by StringEquals": ("trust-tag-missing", tagged("StringEquals", "ada"), UNTAGGED),
+    "a session tag by ForAnyValue": ("trust-tag-missing", tagged("ForAnyValue:StringLike"), UNTAGGED),
+    "a session tag that must be there": ("trust-tag-missing", tagged("Null", "false"), UNTAGGED),
+    "the same, as JSON's own": ("trust-tag-missing", tagged("Null", value=False), UNTAGGED),
+    "another session tag than is carried": ("trust-tag-missing", tagged(name="project"), TAGGED),
+    "a session tag, in one way of two": ("trust-tag-missing", tagged(StringLikeIfExists="?*"), UNTAGGED),
+    "a session tag in each statement": ("trust-tag-missing", several(tagged(), tagged(name="team")), UNTAGGED),
     "two providers' conditions at once": (
         "trust-key-wrong",
         policy({"StringEquals": {f"{ISSUER}:aud": "jupyter", "b.org:aud": "x"}}, principal=BOTH),
@@ -371,6 +409,67 @@ def test_without_a_profile_the_policy_alone_is_looked_at(tmp_path, profile, caps
     assert 1 == app.main(["doctor", "--trust-policy", str(file)])
     assert "trust-no-audience" in capsys.readouterr().out
     assert [missing] == [each.code for each in examine("b", trust_policy=file).findings][:1]
+
+
+def test_the_template_s_role_demands_the_tag_person():
+    """That of docs/deploy/sts.yaml: a token that carries it is good, one without is named by it."""
+    text = (Path(__file__).parents[2] / "docs" / "deploy" / "sts.yaml").read_text()
+    said = text.partition("AssumeRolePolicyDocument: !Sub |")[2].partition("Policies:")[0]
+    for name, value in {"${Provider.Arn}": ARN, "${Issuer}": ISSUER, "${ClientId}": "jupyter"}.items():
+        said = said.replace(name, value)
+    document = json.loads(said)
+    assert [] == list(read(document, TAGGED, where="sts.yaml"))
+    (finding,) = read(document, UNTAGGED, where="sts.yaml")
+    assert ("trust-tag-missing", "error") == (finding.code, finding.severity)
+    assert "the session tag 'person'" in finding.sentence
+    assert "client jupyter: ID tokens with the claim https://aws.amazon.com/tags/principal_tags/person" in (
+        finding.administrator
+    )
+
+
+@pytest.mark.parametrize("profile", [{"source": "file"}, {"source": "env", "issuer": f"https://{ISSUER}"}])
+@pytest.mark.parametrize(
+    ("audience", "party", "codes"),
+    [("jupyter", None, []), ("hub", None, ["trust-tag-missing"]), ("a", "hub", ["trust-tag-missing"]), ("b", None, [])],
+)
+def test_only_a_statement_that_the_token_fits_demands_a_tag_of_it(tmp_path, *, profile, audience, party, codes):
+    """By the token's own audience, its azp where it has one, and not what another client's tokens have to carry."""
+    document = several(tagged(), policy(aud()))
+    document["Statement"][0]["Condition"] |= aud("hub")
+    file = tmp_path / "trust.json"
+    file.write_text(json.dumps(document))
+    claims = {"iss": f"https://{ISSUER}", "aud": audience}
+    token = IdToken(raw="t", issuer=claims["iss"], audience=(audience,), authorized_party=party, claims=claims)
+    patient = Patient(profile=Profile(**profile), trust_policy=file, token=token)
+    assert codes == [each.code for each in trust_policy.tagged(patient)]
+
+
+@pytest.mark.parametrize("content", [None, "{", "[1]", '{"Statement": 1}'])
+def test_a_file_that_is_none_demands_no_tag(tmp_path, content):
+    """That it is none is said once, and not here."""
+    file = tmp_path / "trust.json"
+    if content is not None:
+        file.write_text(content)
+    token = IdToken(raw="t", issuer=f"https://{ISSUER}", claims={"iss": f"https://{ISSUER}"})
+    patient = Patient(profile=Profile(source="file"), trust_policy=file, token=token)
+    assert [] == list(trust_policy.tagged(patient))
+
+
+@pytest.mark.parametrize(
+    ("claims", "tags"),
+    [
+        ({}, set()),
+        ({"https://aws.amazon.com/tags": {"principal_tags": {"person": ["ada"], "team": ["a"]}}}, {"person", "team"}),
+        ({"https://aws.amazon.com/tags/principal_tags/person": "ada"}, {"person"}),
+        ({"https://aws.amazon.com/tags/transitive_tag_keys": ["person"]}, set()),
+        ({"https://aws.amazon.com/tags": {"transitive_tag_keys": ["person"]}}, set()),
+        ({"https://aws.amazon.com/tags": '{"principal_tags": {"person": ["ada"]}}'}, set()),
+        ({"https://aws.amazon.com/tags": {"principal_tags": ["person"]}}, set()),
+    ],
+)
+def test_a_token_s_session_tags(claims, tags):
+    """In one claim, or in one for each; an object in a text is none."""
+    assert tags == trust_policy.session_tags(claims)
 
 
 def test_entra_s_issuer_is_the_same_with_a_slash_behind_its_address():

@@ -342,11 +342,24 @@ def test_a_renewal_that_is_refused_says_why(make, person, provider, code):
     source = make()
     source.login(person)
     provider.inject("token", json_fault(error="invalid_grant", error_description=f"AADSTS{code}: no more. {TRACE}"))
-    with pytest.raises(LoginRequiredError, match=rf"AADSTS{code}.*Run %federate to sign in again"):
+    with pytest.raises(LoginRequiredError, match=rf"AADSTS{code}.*Run %federate to sign in again") as caught:
         source._renew(source._grant)
+    assert "sign-in-ended" == caught.value.facts["finding"]
     assert source.last_token()
     with pytest.raises(LoginRequiredError):
         source.token()
+
+
+@both
+@pytest.mark.parametrize(("code", "finding"), [(7000222, "client-secret"), (700016, "client-unknown")])
+def test_a_renewal_whose_client_is_refused_has_the_doctor_s_code(make, person, provider, code, finding):
+    """Entra's number tells which."""
+    source = make()
+    source.login(person)
+    provider.inject("token", json_fault(error="invalid_client", error_description=f"AADSTS{code}: no. {TRACE}"))
+    with pytest.raises(ConfigurationError, match=f"AADSTS{code}") as caught:
+        source._renew(source._grant)
+    assert finding == caught.value.facts["finding"]
 
 
 def test_every_advice_reads_as_a_sentence():

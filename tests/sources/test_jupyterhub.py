@@ -249,6 +249,7 @@ def test_a_hub_that_is_kept_refuses_whose_login_has_ended(hub, source, note):
     with pytest.raises(LoginRequiredError, match="Your login to the hub has ended, or the hub has forgotten") as caught:
         source.token()
     assert "Log in to the hub again" in caught.value.fix
+    assert "hub-refuses-the-server" == caught.value.facts["finding"]
     assert (token, None) == (source.last_token(), source.renew_at)
     hub.status = 503  # meanwhile it restarts: what has ended has ended
     with pytest.raises(SourceUnavailableError):
@@ -344,13 +345,15 @@ def test_an_address_that_is_none(environment, address):
     with pytest.raises(ConfigurationError, match="JUPYTERHUB_API_URL is not the plain address") as caught:
         source.token()
     assert "hunter2" not in caught.value.diagnostics() + str(vars(caught.value))
+    assert "hub-unreachable" == caught.value.facts["finding"]
 
 
 @pytest.mark.parametrize("user", [".", ".."])
 def test_a_name_that_leads_elsewhere(hub, environment, user):
     """requests takes such a part of a path away, with the one before it."""
-    with pytest.raises(ConfigurationError, match="JUPYTERHUB_USER is nobody's name"):
+    with pytest.raises(ConfigurationError, match="JUPYTERHUB_USER is nobody's name") as caught:
         JupyterHubSource(environment=environment | {"JUPYTERHUB_USER": user}).token()
+    assert "hub-user-unknown" == caught.value.facts["finding"]
     assert [] == hub.calls
 
 

@@ -391,8 +391,9 @@ def test_the_policy_s_time_ends_the_sign_in_whatever_still_lives(make, person, c
     source.login(person)
     assert source.renew_at < datetime.now(timezone.utc) + timedelta(minutes=20)
     clock.advance(minutes=21)
-    with pytest.raises(LoginRequiredError, match="max_session_hours"):
+    with pytest.raises(LoginRequiredError, match="max_session_hours") as caught:
         source.token()
+    assert "sign-in-ended" == caught.value.facts["finding"]
     assert source.last_token() is None
 
 

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyter_federation.assembly import region_of
 from jupyter_federation.config import Profile
 from jupyter_federation.doctor.finding import Finding, of_error
 from jupyter_federation.doctor.patient import Asks, Patient
 from jupyter_federation.errors import ExchangeError, FederationError
 from jupyter_federation.exchange.aws_clients import AwsClients
-from jupyter_federation.exchange.sts import sts_region
 
 AWS = "AWS "
 """How AWS's hosts begin where they are named."""
@@ -27,7 +27,7 @@ def reached(patient: Patient) -> Iterator[Finding | Asks]:
         return
     clients = AwsClients()
     try:
-        for service, operation, parameters, region in _questions(profile, clients):
+        for service, operation, parameters, region in _questions(profile):
             where = f"{AWS}{_NAMES[service]}"
             yield Asks(where)
             try:
@@ -41,8 +41,8 @@ def reached(patient: Patient) -> Iterator[Finding | Asks]:
         yield of_error(error, "aws-files-broken")
 
 
-def _questions(profile: Profile, clients: AwsClients) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
-    region = profile.working_region or sts_region(None, clients)
+def _questions(profile: Profile) -> Iterator[tuple[str, str, Mapping[str, Any], str]]:
+    region = region_of(profile)
     if profile.identity_pool_id is not None:
         nobody = {"IdentityId": f"{region}:00000000-0000-0000-0000-000000000000"}
         yield "cognito-identity", "GetCredentialsForIdentity", nobody, region

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from jupyter_federation.assembly import exchange_of, source_of
 from jupyter_federation.doctor.checks.aws import AWS
+from jupyter_federation.doctor.checks.trust_policy import tagged
 from jupyter_federation.doctor.finding import Finding, found, of_error
 from jupyter_federation.doctor.patient import Asks, Patient
 from jupyter_federation.errors import ExchangeError, FederationError, InvalidTokenError
@@ -70,8 +71,9 @@ def claims(patient: Patient) -> Iterator[Finding | Asks]:
 
 
 def exchanged(patient: Patient) -> Iterator[Finding | Asks]:
-    """One exchange, and what it shows of the pool."""
+    """One exchange, and what it shows of the pool; before it, what the role demands of the token by the file given."""
     token, profile = patient.token, patient.profile
+    yield from tagged(patient)
     if token is None or profile is None or not patient.exchange:
         return
     where = f"{AWS}{'Cognito' if profile.identity_pool_id else 'STS'}"

@@ -12,8 +12,8 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -22,7 +22,9 @@ from jupyter_federation.assembly import GOOGLE
 from jupyter_federation.config import Profile
 from jupyter_federation.doctor.finding import Finding, found
 from jupyter_federation.doctor.patient import Asks, Patient
+from jupyter_federation.exchange.providers import about_token
 from jupyter_federation.openid.entra import PUBLIC_CLOUD
+from jupyter_federation.tokens import IdToken
 
 COGNITO = "cognito-identity.amazonaws.com"
 
@@ -41,14 +43,20 @@ _SUBJECTS = re.compile(r"repo:|project_path:|organization:|system:serviceaccount
 _LARGEST = 1_000_000  # bytes of a file
 _LONGEST = 50_000  # characters of it but blanks; IAM takes 4096 for a trust policy, and what is printed has more in it
 _ABOUT_A_TOKEN = ("aud", "oaud", "azp", "sub", "amr", "app_id")
+_TAGS = "https://aws.amazon.com/tags"  # the claim, or with /principal_tags/NAME behind it one for each tag
+_REQUEST_TAG = "aws:requesttag/"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Condition:
-    """One key under one operator: ``operator`` without its set prefix and ``IfExists``, all in small letters."""
+    """One key under one operator: ``operator`` without its set prefix and ``IfExists``, all in small letters.
+
+    ``said`` is the key as it is written.
+    """
 
     operator: str
     key: str
+    said: str
     values: tuple[str, ...]
     if_exists: bool
     for_all_values: bool
@@ -59,14 +67,26 @@ class _Condition:
         positive = self.operator in {"stringequals", "stringequalsignorecase", "stringlike"}
         return positive and not self.if_exists and not self.for_all_values
 
+    @property
+    def demanded_tag(self) -> str | None:
+        """The session tag without which it cannot hold; None where there is none."""
+        not_null = self.operator == "null" and not self.if_exists and {*map(str.lower, self.values)} == {"false"}
+        if not self.key.startswith(_REQUEST_TAG) or not (self.holds or not_null):
+            return None
+        return self.said[len(_REQUEST_TAG) :]
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Expected:
-    """Whose tokens the role is for: the provider as IAM calls it, and the audience; None where that is not known."""
+    """Whose tokens the role is for: the provider as IAM calls it, and the audience; None where that is not known.
+
+    ``tags`` are the names of the session tags that a token carries, None where there is no token, or none is needed.
+    """
 
     provider: str | None = None
     audience: str | None = None
     guests: bool = False
+    tags: frozenset[str] | None = None
 
 
 def trusted(patient: Patient) -> Iterator[Finding | Asks]:
@@ -83,6 +103,19 @@ def trusted(patient: Patient) -> Iterator[Finding | Asks]:
     yield from read(document, expected_of(patient.profile), where=file, profile=patient.profile)
 
 
+def tagged(patient: Patient) -> Iterator[Finding | Asks]:
+    """Whether the token that is known carries what session tags the file demands; what else it says, `trusted` does."""
+    token = patient.token
+    if patient.trust_policy is None or token is None:
+        return
+    try:
+        document = json.loads(_content(patient.trust_policy.expanduser()))
+    except (OSError, ValueError, RuntimeError, RecursionError):
+        return
+    expected = expected_of(patient.profile, token)
+    yield from _tags(_allowing(document) or [], expected, str(patient.trust_policy))
+
+
 def _content(path: Path) -> str:
     """Of a plain file that a policy can stand in; a FIFO would keep its reader waiting, a device never end."""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
@@ -95,8 +128,31 @@ def _content(path: Path) -> str:
     return text
 
 
-def expected_of(profile: Profile | None) -> Expected:
-    """What the role of ``profile`` has to trust."""
+def expected_of(profile: Profile | None, token: IdToken | None = None) -> Expected:
+    """What the role of ``profile`` has to trust; what ``token`` says of itself, where the profile does not."""
+    expected = _expected_of(profile)
+    if token is None or not token.is_jwt or expected.provider == COGNITO:  # an identity pool makes the tags itself
+        return expected
+    about = about_token(token, None)
+    issuer, audience = (str(about.get(each, "")) for each in ("issuer", "audience"))
+    return replace(
+        expected,
+        provider=expected.provider or issuer.partition("://")[2] or None,
+        audience=expected.audience or audience or None,
+        tags=session_tags(token.claims),
+    )
+
+
+def session_tags(claims: Mapping[str, Any]) -> frozenset[str]:
+    """The names of the session tags that AWS takes from a token: in one claim, or in one for each."""
+    flat, nested = f"{_TAGS}/principal_tags/", claims.get(_TAGS)
+    names = nested.get("principal_tags") if isinstance(nested, dict) else None
+    return frozenset(
+        [*(names if isinstance(names, dict) else ()), *(each[len(flat) :] for each in claims if each.startswith(flat))]
+    )
+
+
+def _expected_of(profile: Profile | None) -> Expected:
     if profile is None:
         return Expected()
     if profile.identity_pool_id is not None:
@@ -127,6 +183,21 @@ def read(document: object, expected: Expected, *, where: str, profile: Profile |
                 f"`duration_seconds` is {wanted}, and the role allows {longest}. Ask for less, or have it raised.",
                 where=where,
             )
+    statements = _allowing(document)
+    if statements is None:
+        yield found(
+            "trust-policy-unreadable",
+            f"{where} is no trust policy: it has no Statement. Give the role's, as `aws iam get-role` prints it.",
+            where=where,
+        )
+        return
+    yield from dict.fromkeys(_policy(statements, expected, where))
+
+
+def _allowing(document: object) -> list[Mapping[str, Any]] | None:
+    """The statements of a policy, or of what ``aws iam get-role`` prints, that allow; None where it is none."""
+    role = document.get("Role") if isinstance(document, dict) else None
+    if isinstance(role, dict):
         document = role.get("AssumeRolePolicyDocument")
         if isinstance(document, str):
             document = _json(unquote(document))
@@ -134,13 +205,8 @@ def read(document: object, expected: Expected, *, where: str, profile: Profile |
     if isinstance(statements, dict):
         statements = [statements]
     if not isinstance(statements, list) or not all(isinstance(each, dict) for each in statements):
-        yield found(
-            "trust-policy-unreadable",
-            f"{where} is no trust policy: it has no Statement. Give the role's, as `aws iam get-role` prints it.",
-            where=where,
-        )
-        return
-    yield from dict.fromkeys(_policy([each for each in statements if each.get("Effect") == "Allow"], expected, where))
+        return None
+    return [each for each in statements if each.get("Effect") == "Allow"]
 
 
 def _pool(document: Mapping[str, Any], expected: Expected, where: str) -> Iterator[Finding]:
@@ -198,6 +264,7 @@ def _policy(statements: list[Mapping[str, Any]], expected: Expected, where: str)
     for statement, _, name in principals:
         if name is not None:
             yield from _statement(statement, name, expected, where)
+    yield from _tags(statements, expected, where)
 
 
 def _nothing_for_tokens(statements: list[Mapping[str, Any]], known: Mapping[str, Any]) -> Iterator[Finding]:
@@ -256,6 +323,38 @@ def _statement(statement: Mapping[str, Any], name: str, expected: Expected, wher
     )
     subject = [each for each in conditions if each.key == f"{name}:sub".lower()]
     yield from _subject(subject, known, has_to_be_named=shared)
+
+
+def _tags(statements: Iterable[Mapping[str, Any]], expected: Expected, where: str) -> Iterator[Finding]:
+    """A session tag that each statement for the expected token demands, and that it does not carry."""
+    if expected.tags is None:
+        return
+    carried = {each.lower() for each in expected.tags}  # in a condition's key, IAM takes large letters for small ones
+    ours = [each for each in statements if _is_for_tokens(each) and _admits(each, expected)]
+    demanded = [[each.demanded_tag for each in _conditions(statement)] for statement in ours]
+    missing = [[tag for tag in tags if tag is not None and tag.lower() not in carried] for tags in demanded]
+    if missing and all(missing):
+        tag = missing[0][0]
+        yield found(
+            "trust-tag-missing",
+            f"The trust policy demands the session tag {tag!r}, and the token carries none of that name, so AWS "
+            "refuses it. Have the provider put it into the ID token, or use another role.",
+            where=where,
+            audience=expected.audience,
+            tag=tag,
+        )
+
+
+def _admits(statement: Mapping[str, Any], expected: Expected) -> bool:
+    """Whether it is for tokens of the expected provider and audience, as far as these are known."""
+    names = [name for name in map(_name, _federated(statement)) if name is not None]
+    ours = [name for name in names if expected.provider is None or name.lower() == expected.provider.lower()]
+    keys = {f"{name}:{claim}".lower() for name in ours for claim in _AUDIENCE_KEYS.get(name, ("aud",))}
+    holding = [each for each in _conditions(statement) if each.key in keys and each.holds]
+    audience = expected.audience
+    return bool(ours) and (
+        audience is None or all(any(_fits(audience, value, each) for value in each.values) for each in holding)
+    )
 
 
 def _audience(conditions: list[_Condition], expected: str | None, known: Mapping[str, Any]) -> Iterator[Finding]:
@@ -386,6 +485,7 @@ def _conditions(statement: Mapping[str, Any]) -> Iterator[_Condition]:
             yield _Condition(
                 operator=plain.removesuffix("ifexists").rpartition(":")[2],
                 key=str(key).lower(),
+                said=str(key),
                 values=tuple(map(str, _list(values))),
                 if_exists=if_exists,
                 for_all_values=for_all,
