@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -94,7 +95,9 @@ def _run(arguments: argparse.Namespace) -> int:
         from jupyter_federation import documentation
 
         said = documentation.contents() if arguments.page is None else documentation.page(arguments.page)
-        sys.stdout.buffer.write(said.encode())  # the same bytes in a file, whatever the terminal's encoding is
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in a file, whatever the terminal's encoding is
+        sys.stdout.write(said)
         return 0
     if arguments.command == "doctor":
         return _doctor(arguments)

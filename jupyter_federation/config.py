@@ -14,6 +14,7 @@ inside a container everybody may be root.  A lock is guidance; the boundary is I
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -119,6 +120,7 @@ class Configuration:
                 f"The federation profile {base.name!r} is locked by {base.locked_by}, and the command changes "
                 f"{', '.join(changed)}.",
                 fix="Leave that out, or use another profile.",
+                finding="configuration-locked",
             )
         profile = overlay(base, given, "the command")
         check_complete(profile)
@@ -225,8 +227,14 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
     ConfigurationError for the first thing that is wrong, naming file and key; what is wrong in one profile is that
     profile's alone, and no stronger file mends it.
     """
-    if directories is None:
-        directories = paths.jupyter_config_path()
+    try:
+        return _loaded(paths.jupyter_config_path() if directories is None else directories)
+    except ConfigurationError as error:
+        error.facts.setdefault("finding", "configuration-unreadable")
+        raise
+
+
+def _loaded(directories: Iterable[str | Path]) -> Configuration:
     looked_in = tuple(dict.fromkeys(path for path in map(Path, directories) if path.is_absolute()))  # never the cwd
     files: list[Path] = []
     profiles: dict[str, Profile] = {}
@@ -270,13 +278,21 @@ def load(directories: Iterable[str | Path] | None = None) -> Configuration:
 
 
 def _files(directory: Path) -> list[Path]:
+    """Those to be read, the weakest first; not by `Path.glob`, which keeps some errors to itself."""
+    files: list[Path] = []
+    folder, own = directory / f"{_NAME}.d", directory / f"{_NAME}.json"
     try:
-        return [*sorted(directory.glob(f"{_NAME}.d/*.json")), *directory.glob(f"{_NAME}.json")]
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            files += sorted(each for each in folder.iterdir() if each.suffix == ".json")
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            own.stat()
+            files.append(own)
     except OSError as error:  # a policy may stand there
         raise ConfigurationError(
             f"The directory {directory} cannot be looked into: {error.strerror}.",
             fix="Check its permissions, and HOME.",
         ) from error
+    return files
 
 
 def _section(file: Path) -> dict[str, Any]:

@@ -29,7 +29,7 @@ class ProfileTable:
                 profile.region or "",
                 ", ".join(map(without_home, dict.fromkeys(profile.origins.values())))
                 + (" (locked)" * bool(profile.locked_by))
-                + (" (incomplete, see below)" * (wrong[name] is not None)),
+                + (" (cannot be used, see below)" * (wrong[name] is not None)),
             )
             for name, profile in configuration.profiles.items()
         ]

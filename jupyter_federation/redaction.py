@@ -110,7 +110,7 @@ def without_tokens(text: str) -> str:
 
 def without_user(address: str) -> str:
     """``address`` with what stands before its host masked: a user, a password, or a token of any length."""
-    return re.sub(r"(?<=//)[^\s/?#]+(?=@)", MASK, address)
+    return re.sub(r"(?<=//)\S+(?=@)", MASK, address)  # a password that is not escaped goes on behind "/", "?" and "#"
 
 
 def printable(text: str) -> str:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from jupyter_core import paths
@@ -169,6 +171,55 @@ def test_a_name_that_is_not_there_is_told_the_files_that_were_read(write, load, 
         load().profile("gone")
     assert others.value.fix == f"There are: research (in {file})."
     assert others.value.facts["finding"] == "profile-unknown"
+
+
+@pytest.mark.parametrize("content", ["{bad", '{"default_profile": "x"}'])
+def test_a_file_that_cannot_be_read_has_the_doctor_s_code(directories, load, content):
+    """The same that the doctor gives."""
+    (directories["user"] / "jupyter_federation_config.json").write_text(content)
+    with pytest.raises(ConfigurationError) as caught:
+        load()
+    assert caught.value.facts["finding"] == "configuration-unreadable"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows has no modes")
+@pytest.mark.parametrize("unreadable", ["parent", "parent/jupyter"])
+def test_a_directory_that_cannot_be_looked_into_is_an_error(tmp_path, unreadable):
+    """A policy may stand there: it is not as if nothing did.  Root may look anywhere, so a child is somebody else."""
+    directory = tmp_path / "parent" / "jupyter"
+    directory.mkdir(parents=True)
+    (directory / "jupyter_federation_config.json").write_text('{"Federation": {"policy": {"export": false}}}')
+    code = (
+        "import os, sys; from jupyter_federation import config\n"
+        "from jupyter_federation.errors import ConfigurationError\n"
+        "import jupyter_core.paths\n"
+        "os.geteuid() or os.setuid(65534)\n"
+        "try: print(config.load([sys.argv[1]]))\n"
+        "except ConfigurationError as error: print(error)\n"
+    )
+    for each in (tmp_path, *tmp_path.parents):
+        if each.stat().st_uid == os.geteuid() and each != each.parent:
+            each.chmod(each.stat().st_mode | 0o011)
+    (tmp_path / unreadable).chmod(0)
+    try:
+        ran = subprocess.run([sys.executable, "-c", code, directory], capture_output=True, text=True, check=True)
+    finally:
+        (tmp_path / unreadable).chmod(0o700)
+    assert (
+        ran.stdout
+        == f"The directory {directory} cannot be looked into: Permission denied. Check its permissions, and HOME.\n"
+    )
+
+
+@pytest.mark.parametrize("name", [300 * "x", "file", "missing"])
+def test_a_directory_that_is_none(tmp_path, name):
+    """One that cannot be is an error; one that is not there, or a file, is as empty."""
+    (tmp_path / "file").touch()
+    if len(name) > 255:
+        with pytest.raises(ConfigurationError, match="cannot be looked into: File name too long"):
+            config.load([tmp_path / name])
+    else:
+        assert () == config.load([tmp_path / name]).files
 
 
 @pytest.mark.parametrize("keys", [{"sorce": "file"}, {"source": 1}, {**FILE, "client_secret": "x"}])

@@ -29,7 +29,7 @@ def request_to_the_administrator(patient: Patient) -> str:
     except FederationError:
         callback = None
     uris = [
-        "http://localhost  (under 'Mobile and desktop applications')",
+        "http://localhost",
         (callback and fit(callback)) or "<the Jupyter server's address>/jupyter-federation/callback",
     ]
     return _text(_FOR_A_CLIENT, _ENTRA, "\n".join(f"   - {each}" for each in uris))
@@ -48,7 +48,8 @@ _FOR_A_CLIENT = """\
     come with pip install jupyter-aws-federation. It needs, once for all of us:
 
     1. At our identity provider: an application that is a public (native) client,
-       authorization code with PKCE, no secret, with these redirect URIs:
+       authorization code with PKCE, no secret, with these redirect URIs, all of
+       them under 'Mobile and desktop applications':
     {uris}
        Scopes: openid, profile, email, offline_access.
        That is for Entra. Another provider's URIs, scopes and profile, and a secret

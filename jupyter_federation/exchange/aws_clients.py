@@ -20,7 +20,7 @@ from jupyter_federation.addresses import is_loopback
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens
+from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens, without_user
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -260,7 +260,7 @@ def _new_client(session: Session, service: str, region: str, signed_by: AwsCrede
 
 def _broken_configuration(error: Exception) -> ConfigurationError:
     return ConfigurationError(
-        f"botocore cannot work with its configuration: {without_tokens(str(error))}",
+        f"botocore cannot work with its configuration: {without_user(without_tokens(str(error)))}",
         fix="Check `region`, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy settings and ~/.aws/config.",
         finding="aws-files-broken",
     )

@@ -107,6 +107,7 @@ def _key(token: IdToken, provider: str | None) -> str:
         raise ConfigurationError(
             "For SAML, AWS must know which SAML provider of IAM issued the assertion.",
             fix="Set `provider` to its ARN: arn:aws:iam::ACCOUNT:saml-provider/NAME.",
+            administrator="set `provider` to the ARN of the SAML provider in IAM",
             finding="provider-unknown",
         )
     if not re.search(r"[.:]", provider):

@@ -34,6 +34,7 @@ class _Trouble:
 
 _NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN}|{int(socket.EAI_AGAIN)})\]"
 _UNREADABLE = "LocationParseError"  # urllib3's; it repeats what stands before the first "#" or "/" of a password
+_ESCAPES = 'http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" and %40 for "@"'
 
 _TROUBLES = (
     _Trouble(
@@ -62,15 +63,14 @@ _TROUBLES = (
         error="BotoCoreError",
         reason=_UNREADABLE,
         problem="The address of the proxy, or of AWS, cannot be read.",
-        fix='In HTTPS_PROXY (or AWS_ENDPOINT_URL) write "#", "/", "?" and "@" in a user or password as %23, %2F, %3F '
-        "and %40.",
+        fix=f"Correct HTTPS_PROXY (or AWS_ENDPOINT_URL): {_ESCAPES}.",
         retryable=False,
     ),
     _Trouble(
         finding="proxy-refuses",
         error="ProxyConnectionError",
         problem="The proxy {proxy} does not let the request for AWS through: {reason}",
-        fix="Check HTTPS_PROXY (address, user, password); where AWS is reached without it, list its hosts in NO_PROXY.",
+        fix=f"Check HTTPS_PROXY: {_ESCAPES}; where AWS is reached without it, list its hosts in NO_PROXY.",
     ),
     _Trouble(
         finding="no-answer",
@@ -139,7 +139,7 @@ def unreachable(
     kind = type(innermost).__name__
     words: dict[str, Any] = {
         "endpoint": without_user(quoted(error.kwargs.get("endpoint_url", "AWS"), secrets)),
-        "proxy": error.kwargs.get("proxy_url"),
+        "proxy": without_user(str(error.kwargs.get("proxy_url"))),
         "operation": operation,
         "reason": kind if kind == _UNREADABLE else quoted(f"{kind}: {innermost}", secrets),
     }

@@ -30,6 +30,11 @@ _TIMEOUT = (3.05, 5.0)  # seconds to connect, and between two bytes of the answe
 _DEADLINE = 8.0  # seconds for a request as a whole; a renewal has ten for everything
 _DOWN = "provider-down"  # what the doctor calls it
 
+_PROXY = (
+    'Write HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" '
+    'and %40 for "@".'
+)
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Connection:
@@ -121,11 +126,15 @@ class Connection:
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
         trusting, no_proxy = "Name what to trust: `ca_bundle`.", "Check HTTPS_PROXY and NO_PROXY."
-        escape = 'In HTTPS_PROXY write "#", "/", "?" and "@" in a user or password as %23, %2F, %3F and %40.'
+        no_address = (
+            ("cannot be reached: the proxy's address cannot be read", _PROXY, "proxy-refuses")
+            if _is_address(self.provider)
+            else ("has no address that could be asked", "Correct `issuer` (of Entra: `authority`).", "profile-broken")
+        )
         for kind, problem, fix, finding in (
             (exceptions.SSLError, "shows a certificate that is not trusted here", trusting, "certificate-untrusted"),
             (exceptions.ProxyError, "cannot be reached through the proxy", no_proxy, "proxy-refuses"),
-            (exceptions.InvalidURL, "cannot be reached: the proxy's address cannot be read", escape, "proxy-refuses"),
+            (exceptions.InvalidURL, *no_address),
             (exceptions.Timeout, "does not answer in time", "", "no-answer"),
             (exceptions.ConnectionError, "cannot be reached", "", "unreachable"),
             ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", "", _DOWN),
@@ -154,6 +163,17 @@ class Connection:
             issuer=self.provider,
             finding=finding,
         )
+
+
+def _is_address(url: str) -> bool:
+    """Whether requests takes it for one; the same error comes of a proxy's."""
+    from requests import Request, exceptions
+
+    try:
+        Request("GET", url).prepare()
+    except exceptions.InvalidURL:
+        return False
+    return True
 
 
 def _afresh(error: Exception) -> Exception:

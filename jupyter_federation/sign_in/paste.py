@@ -32,7 +32,7 @@ class PasteRung:
                 client_id=sign_in.client_id,
                 steps=(
                     f"Open this in any browser and sign in. The last page, at {redirect_uri}, will not load.",
-                    "Take your time until then; copy that page's whole address, and paste it here within a minute.",
+                    "Copy that page's whole address, and paste it here within a minute of its coming.",
                 ),
                 address=sign_in.address(redirect_uri),
             )

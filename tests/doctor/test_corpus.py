@@ -171,8 +171,8 @@ def test_a_misspelt_code(by_file, codes, profile):
         *((each, f"%federate {each}.") for each in SUBCOMMANDS if each not in {"profiles", "doctor"}),
         ("profiles", "%federate profiles, in a terminal jupyter federation profiles."),
         ("doctor", "%federate doctor, in a terminal jupyter federation doctor."),
-        ("demo", "jupyter federation demo."),
-        ("docs", "jupyter federation docs."),
+        ("demo", "in a terminal jupyter federation demo."),
+        ("docs", "in a terminal jupyter federation docs."),
     ],
 )
 def test_a_command_is_no_profile_s_name(by_file, codes, *, named, word, typed):

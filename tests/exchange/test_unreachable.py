@@ -10,7 +10,7 @@ from botocore import exceptions as botocore_errors
 from urllib3.exceptions import NewConnectionError
 
 from jupyter_federation.demo.aws import EmbeddedAws, Fault
-from jupyter_federation.errors import ConfigurationError, ExchangeError
+from jupyter_federation.errors import ConfigurationError, ExchangeError, FederationError
 from jupyter_federation.exchange import aws_clients
 from jupyter_federation.exchange.aws_clients import AwsClients
 from jupyter_federation.exchange.cognito import CognitoExchange, CognitoSettings
@@ -98,7 +98,9 @@ def test_a_proxy_that_does_not_answer_is_named_without_its_password(exchange, to
     assert "pass-w0rd" not in error.diagnostics()
 
 
-@pytest.mark.parametrize("password", ["pass-w0rd#", "pass-w0rd#1", "pass-w0rd/1", "pass-w0rd?1"])
+@pytest.mark.parametrize(
+    "password", ["pass-w0rd#", "pass-w0rd/1", "pass-w0rd?1", "2024#pass-w0rd", "#pass-w0rd", "12/pass-w0rd"]
+)
 def test_a_proxy_whose_password_is_not_escaped_is_not_repeated(exchange, token, monkeypatch, closed_port, password):
     """The character ends the address before its host; urllib3 takes the password for a port, and says so."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
@@ -106,6 +108,16 @@ def test_a_proxy_whose_password_is_not_escaped_is_not_repeated(exchange, token, 
     error = failure(exchange, token)
     assert "pass-w0rd" not in error.diagnostics()
     assert "HTTPS_PROXY" in error.fix
+    assert 'http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#"' in error.fix
+
+
+@pytest.mark.parametrize("person", ["ada:12/pass-w0rd", "ada:#pass-w0rd", "a_b:pa/pass-w0rd"])
+def test_an_endpoint_s_password_that_is_not_escaped_is_not_repeated(token, monkeypatch, closed_port, person):
+    """By a request that fails, and by botocore, which takes some for no address."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://{person}@127.0.0.1:{closed_port}")
+    with pytest.raises(FederationError) as caught:
+        CognitoExchange(CognitoSettings(identity_pool_id=POOL), AwsClients()).exchange(token)
+    assert "pass-w0rd" not in caught.value.diagnostics()
 
 
 def test_an_unknown_ca_names_aws_ca_bundle_and_setting_it_helps(provider, token, monkeypatch, tmp_path):

@@ -767,6 +767,15 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(make, person, mon
     assert [b"CONNECT login.example.org:443 HTTP/1.0"] == [line.replace(b"1.1", b"1.0") for line in asked]
 
 
+@pytest.mark.parametrize(
+    "issuer", ["https://login.example.org:port/x", "https://login.example.org:99999", "https://*.x"]
+)
+def test_an_issuer_that_is_no_address_is_what_is_wrong(make, person, issuer):
+    """And not a proxy that nobody has set."""
+    with pytest.raises(SourceUnavailableError, match=r"has no address that could be asked\. Correct `issuer`"):
+        make(issuer=issuer).login(person)
+
+
 @pytest.mark.parametrize("password", ["hunter2#", "hunter2#1", "hunter2/1", "hunter2?1"])
 def test_a_proxy_whose_password_is_not_escaped_is_what_is_wrong(make, person, monkeypatch, password):
     """And not the provider's answer; what is before that character is not repeated."""

@@ -71,10 +71,10 @@ def _no_name(configuration: Configuration, name: str, error: FederationError) ->
     """What is said of a command, or of a code that is mistyped; None where ``name`` may well be a profile's."""
     if name in (*SUBCOMMANDS, *_IN_A_TERMINAL):
         typed = [f"%federate {name}"] if name in SUBCOMMANDS else []
-        typed += [f"jupyter federation {name}"] if name in _IN_A_TERMINAL else []
+        typed += [f"in a terminal jupyter federation {name}"] if name in _IN_A_TERMINAL else []
         return found(
             "profile-unknown",
-            f"`{name}` is a command of its own, and no federation profile: {', in a terminal '.join(typed)}.",
+            f"`{name}` is a command of its own, and no federation profile: {', '.join(typed)}.",
             administrator="nothing; what was typed is a command",
         )
     code = did_you_mean(name, CAUSES)
