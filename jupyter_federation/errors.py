@@ -39,7 +39,7 @@ def visible(text: str) -> str:
 def without_home(text: str) -> str:
     """``text`` with ``~`` for the home directory, whose path names the person: a notebook may save it."""
     home = os.path.expanduser("~").rstrip(os.sep)  # noqa: PTH111 - pathlib raises where there is none
-    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w.-])", "~", text) if os.path.isabs(home) else text  # noqa: PTH117
+    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w-]|\.\w)", "~", text) if os.path.isabs(home) else text  # noqa: PTH117
 
 
 class FederationError(Exception):
@@ -58,7 +58,7 @@ class FederationError(Exception):
 
     def __str__(self) -> str:
         """The problem, then what to do next; a name out of a file is part of it, whatever it is made of."""
-        return visible(f"{self.problem} {self.fix}")
+        return visible(without_home(f"{self.problem} {self.fix}"))
 
     def diagnostics(self) -> str:
         """Everything known about the failure, a line for each fact; no secret."""
@@ -79,8 +79,7 @@ class FederationError(Exception):
     def _render_traceback_(self) -> list[str]:
         """What IPython prints: the sentence and what explains it; a source line or a frame may hold a token."""
         finding = self.facts.get("finding")
-        said = without_home(f"{type(self).__name__}: {self}")
-        return [said, *([f"%federate doctor {finding} explains it."] if finding else [])]
+        return [f"{type(self).__name__}: {self}", *([f"%federate doctor {finding} explains it."] if finding else [])]
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Keyword-only arguments survive pickling, so that a Dask worker or a process pool can report them."""

@@ -233,12 +233,14 @@ def _make_private(directory: Path) -> None:
 
 
 def _content(path: Path) -> bytes:
-    """Of a plain file; nothing of a link, and of a FIFO, which would keep its reader waiting."""
+    """Of a plain file of the user's; nothing of a link, and of a FIFO, which would keep its reader waiting."""
     if not stat.S_ISREG(path.lstat().st_mode):
         return b""
     descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
     with os.fdopen(descriptor, "rb") as file:
-        return file.read(_LARGEST) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
+        status = os.fstat(descriptor)
+        own = os.name != "posix" or status.st_uid == os.geteuid()
+        return file.read(_LARGEST) if own and stat.S_ISREG(status.st_mode) else b""
 
 
 def _removed(path: Path) -> bool:

@@ -91,10 +91,10 @@ _TOKEN = re.compile(
     r"|\b(?:gh[opsur]_|glpat-|v1\.)[\w-]{20,}"  # GitHub's, GitLab's, Auth0's
     r"|\bya29\.[\w.-]{16,}"  # Google's access token
     r"|\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"  # an AWS key id; then a secret access key: 40 characters, of all kinds
-    r"|(?<![\w/+=.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
+    r"|(?<![\w/+.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
     r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
     r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
-    r"|(?<=(?<![\w.~}/-])//)(?:[^\s/?#@:]*:[^\s/?#]+|[^\s/?#]{16,})(?=@)"  # an address's password, or a token
+    r"|(?<=(?<![\w.~}/-])//)(?:[^\s/?#:]*:[^\s/?#]+|[^\s/?#]{16,})(?=@)"  # an address's password, or a token
 )
 
 
@@ -109,8 +109,13 @@ def without_tokens(text: str) -> str:
 
 
 def without_user(address: str) -> str:
-    """``address`` with what stands before its host masked: a user, a password, or a token of any length."""
-    return re.sub(r"(?<=//)\S+(?=@)", MASK, address)  # a password that is not escaped goes on behind "/", "?" and "#"
+    """``address`` with all before its host masked, but the scheme: a user and a password, or a token, however written.
+
+    A password that is not escaped may hold "/", "#" and blanks, and the scheme may be missing.
+    """
+    before, at, host = address.rpartition("@")
+    scheme = re.match(r"(?:[a-z][a-z0-9]{0,9}://)?", before)
+    return f"{scheme[0] if scheme else ''}{MASK}@{host}" if at else address
 
 
 def printable(text: str) -> str:

@@ -244,6 +244,8 @@ def test_the_home_directory_s_path_is_in_no_saved_error(monkeypatch, home, shown
     monkeypatch.setenv("HOME", home)
     error = ConfigurationError("/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada", fix="Mend it.")
     assert error._render_traceback_() == [f"ConfigurationError: {shown} Mend it."]
+    assert str(error) == f"{shown} Mend it."
+    assert str(ConfigurationError("Look in /home/ada", fix="It is /home/ada.")).count("~") == 2 * (home != "/")
     assert without_persons(str(error)) == f"{shown} Mend it."
 
 
@@ -349,7 +351,7 @@ def test_a_person_s_name_in_a_path_is_no_token(key, value):
     assert read_option(options_of(Profile), key, value, where="here")
 
 
-@pytest.mark.parametrize("before", ["ada:pass", "ada:p@ss", ":pass", "ghp_0123456789abcdef"])
+@pytest.mark.parametrize("before", ["ada:pass", "ada:p@ss", "me@x.org:pass", ":pass", "ghp_0123456789abcdef"])
 def test_an_address_with_a_password_is_none_to_be_kept(before):
     """Nor one with a token in the person's place."""
     with pytest.raises(ConfigurationError, match="looks like a token or a key"):

@@ -333,6 +333,21 @@ def no_entries(directory):
 
 
 @posix
+def test_another_users_entry_is_none(mailbox, state, monkeypatch):
+    """It may be there since the directory was open to everybody."""
+    mailbox.announce("evil", REDIRECT, since=1.0, lifetime=MINUTE)
+    assert mailbox.redirect_uri() == REDIRECT
+    status = os.fstat
+    monkeypatch.setattr(
+        os, "fstat", lambda each: os.stat_result([*status(each)[:4], os.geteuid() + 1, *status(each)[5:]])
+    )
+    monkeypatch.setattr("jupyter_federation.mailbox._make_private", lambda directory: None)  # by fstat too
+    assert mailbox.redirect_uri() is None
+    with mailbox.expect(state, lifetime=MINUTE):
+        assert not mailbox.deliver(answer(state))
+
+
+@posix
 @pytest.mark.parametrize("privileged", [True, False])
 def test_another_users_directory_is_not_adopted(mailbox, state, monkeypatch, privileged):
     """By root neither, who could: what is announced in it would lead a code to its owner."""

@@ -20,7 +20,7 @@ from jupyter_federation.addresses import is_loopback
 from jupyter_federation.credentials import AwsCredentials
 from jupyter_federation.errors import ConfigurationError, FederationError
 from jupyter_federation.exchange.answers import malformed
-from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens, without_user
+from jupyter_federation.redaction import Secret, masked, quiet_wire, without_tokens
 
 if TYPE_CHECKING:
     from botocore.client import BaseClient
@@ -259,8 +259,10 @@ def _new_client(session: Session, service: str, region: str, signed_by: AwsCrede
 
 
 def _broken_configuration(error: Exception) -> ConfigurationError:
+    # An error of Python's own repeats an address that is none, or a part of its password.
+    said = "a number or an address in it cannot be read." if type(error) is ValueError else without_tokens(str(error))
     return ConfigurationError(
-        f"botocore cannot work with its configuration: {without_user(without_tokens(str(error)))}",
+        f"botocore cannot work with its configuration: {said}",
         fix="Check `region`, AWS_ENDPOINT_URL, AWS_CA_BUNDLE, the proxy settings and ~/.aws/config.",
         finding="aws-files-broken",
     )

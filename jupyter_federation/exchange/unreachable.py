@@ -33,7 +33,7 @@ class _Trouble:
 
 
 _NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN}|{int(socket.EAI_AGAIN)})\]"
-_UNREADABLE = "LocationParseError"  # urllib3's; it repeats what stands before the first "#" or "/" of a password
+_UNREADABLE = r"^\w+$"  # the name of an error alone, that of an address which is none
 _ESCAPES = 'http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" and %40 for "@"'
 
 _TROUBLES = (
@@ -137,11 +137,14 @@ def unreachable(
         )
     *_, innermost = _reasons(error)
     kind = type(innermost).__name__
+    # A ValueError is about an address, and repeats a part of its password (a certificate's is an OSError too); urllib3
+    # before 2.1 has an AttributeError for it.
+    about_an_address = isinstance(innermost, (ValueError, AttributeError)) and not isinstance(innermost, OSError)
     words: dict[str, Any] = {
         "endpoint": without_user(quoted(error.kwargs.get("endpoint_url", "AWS"), secrets)),
         "proxy": without_user(str(error.kwargs.get("proxy_url"))),
         "operation": operation,
-        "reason": kind if kind == _UNREADABLE else quoted(f"{kind}: {innermost}", secrets),
+        "reason": kind if about_an_address else quoted(f"{kind}: {innermost}", secrets),
     }
     trouble = next(each for each in _TROUBLES if each.error in kinds and re.search(each.reason, words["reason"]))
     return ExchangeError(

@@ -134,7 +134,7 @@ class Connection:
         for kind, problem, fix, finding in (
             (exceptions.SSLError, "shows a certificate that is not trusted here", trusting, "certificate-untrusted"),
             (exceptions.ProxyError, "cannot be reached through the proxy", no_proxy, "proxy-refuses"),
-            (exceptions.InvalidURL, *no_address),
+            ((exceptions.InvalidURL, exceptions.InvalidSchema), *no_address),  # the latter: socks:// without PySocks
             (exceptions.Timeout, "does not answer in time", "", "no-answer"),
             (exceptions.ConnectionError, "cannot be reached", "", "unreachable"),
             ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", "", _DOWN),

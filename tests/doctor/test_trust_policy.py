@@ -165,6 +165,11 @@ BAD = {
     "another session tag than is carried": ("trust-tag-missing", tagged(name="project"), TAGGED),
     "a session tag, in one way of two": ("trust-tag-missing", tagged(StringLikeIfExists="?*"), UNTAGGED),
     "a session tag in each statement": ("trust-tag-missing", several(tagged(), tagged(name="team")), UNTAGGED),
+    "none, beside an audience that is an empty list": (
+        "trust-no-audience",
+        several(policy(aud([])), policy(principal="arn:aws:iam::123456789012:oidc-provider/b.org")),
+        ANY,
+    ),
     "two providers' conditions at once": (
         "trust-key-wrong",
         policy({"StringEquals": {f"{ISSUER}:aud": "jupyter", "b.org:aud": "x"}}, principal=BOTH),

@@ -220,6 +220,9 @@ def test_quoted_text_is_short_and_without_tokens():
     """A JWT is masked even where nobody knows it; a page is cut."""
     assert "***" == quoted("eyJhbGciOiJub25lIn0.eyJzdWIiOiIxIn0.c2ln", ())
     assert 500 == len(quoted("no " * 1000, ()))
+    key = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+    assert "aws_secret_access_key=***" == quoted(f"aws_secret_access_key={key}", ())
+    assert "http://***@proxy" == quoted("http://me@x.org:s3cret@proxy", ())
 
 
 def test_botocore_knows_no_exception_without_a_sentence(aws_environment):

@@ -457,7 +457,12 @@ def _nothing_holds(
 
 def _literal_wildcards(conditions: list[_Condition], known: Mapping[str, Any]) -> Iterator[Finding]:
     for each in conditions:
-        if each.holds and each.operator != "stringlike" and all(_has_wildcard(value) for value in each.values):
+        if (
+            each.holds
+            and each.operator != "stringlike"
+            and each.values
+            and all(_has_wildcard(value) for value in each.values)
+        ):
             yield found(
                 "trust-wildcard-literal",
                 f"The trust policy compares {each.key.rpartition(':')[2]} by StringEquals with {each.values[0]!r}: the "
