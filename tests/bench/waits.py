@@ -77,21 +77,22 @@ def first_call_after_idling(servers: Servers, *, samples: int = 5) -> Row:
 
     All of them sign in, sign once, idle for 6.5 s with keys of 6 s, and sign again, one after the other and in turn
     (ours, botocore, boto3-refresh-session, static, ours, ...).  AWS takes 1 s over each renewal, whenever it is asked.
-    Fair: the same keys for all; the alternatives renew when they are used, ours has done it in the meantime.
+    Fair: the same keys for all; the alternatives renew when they are used, ours has done it in the meantime.  Static
+    keys sign once ahead of all, for whoever is the first has what it takes the process to wake up.
     """
     lifetime, idle = 6.0, 6.5
     took: dict[str, list[float]] = {}
     with ExitStack() as close:
         servers.lifetime(lifetime)
         entrants = [[ours(servers, close), *(make(servers) for make in ALTERNATIVES), static()] for _ in range(samples)]
-        for entrant in (each for row in entrants for each in row):
+        waking = static()
+        for entrant in (waking, *(each for row in entrants for each in row)):
             entrant.sign()
         servers.delay(1.0)
         time.sleep(idle)
+        woken = _milliseconds(waking)
         for entrant in (each for row in entrants for each in row):
-            started = time.perf_counter()
-            entrant.sign()
-            _note(took, entrant, (time.perf_counter() - started) * 1e3)
+            _note(took, entrant, _milliseconds(entrant))
         servers.mend()
     floors = took.pop(STATIC)
     median = {name: statistics.median(each) for name, each in took.items()}
@@ -106,9 +107,16 @@ def first_call_after_idling(servers: Servers, *, samples: int = 5) -> Row:
         bar="< 5 ms",
         reached=max(took[OURS]) < 5,
         how=f"median of {samples} interleaved calls (the bar holds for the slowest: {max(took[OURS]):.2f} ms); keys of "
-        f"{lifetime:g} s, idle for {idle:g} s, real clock.",
-        figures={"ms": took, "static_ms": floors},
+        f"{lifetime:g} s, idle for {idle:g} s, real clock; static keys ahead of all, {woken:.2f} ms.",
+        figures={"ms": took, "static_ms": floors, "static_ahead_of_all_ms": woken},
     )
+
+
+def _milliseconds(contestant: Contestant) -> float:
+    """How long one signing takes."""
+    started = time.perf_counter()
+    contestant.sign()
+    return (time.perf_counter() - started) * 1e3
 
 
 def _note(figures: dict[str, list[float]], contestant: Contestant, value: float) -> None:
