@@ -1,10 +1,15 @@
-"""Which addresses a browser may be sent to, and which of them are this machine's."""
+"""Which addresses a browser may be sent to, which of them are this machine's, and how a proxy's is written."""
 
 from __future__ import annotations
 
 import ipaddress
 import re
 from urllib.parse import urlsplit
+
+PROXY_FORM = (
+    'http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" and %40 for "@"'
+)
+"""What to write into HTTPS_PROXY, as a part of a sentence."""
 
 
 def is_loopback(address: str) -> bool:

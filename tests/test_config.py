@@ -12,9 +12,6 @@ from jupyter_core import paths
 
 from jupyter_federation import config
 from jupyter_federation.errors import ConfigurationError
-from jupyter_federation.options import options_of, read_option
-from jupyter_federation.profile import Profile
-from jupyter_federation.session_status import without_persons
 
 POOL = "eu-west-1:01234567-89ab-cdef-0123-456789abcdef"
 ROLE = "arn:aws:iam::123456789012:role/research/Reader"
@@ -232,24 +229,6 @@ def test_a_profile_of_which_a_key_is_wrong_has_the_doctor_s_code(write, load, ke
 
 
 @pytest.mark.parametrize(
-    ("home", "shown"),
-    [
-        ("/home/ada", "~/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
-        ("/", "/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
-    ],
-)
-@pytest.mark.skipif(os.name != "posix", reason="Windows has other paths")
-def test_the_home_directory_s_path_is_in_no_saved_error(monkeypatch, home, shown):
-    """It names the person; a notebook saves what it shows of an error."""
-    monkeypatch.setenv("HOME", home)
-    error = ConfigurationError("/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada", fix="Mend it.")
-    assert error._render_traceback_() == [f"ConfigurationError: {shown} Mend it."]
-    assert str(error) == f"{shown} Mend it."
-    assert str(ConfigurationError("Look in /home/ada", fix="It is /home/ada.")).count("~") == 2 * (home != "/")
-    assert without_persons(str(error)) == f"{shown} Mend it."
-
-
-@pytest.mark.parametrize(
     ("keys", "said"),
     [
         ({"identity_pol_id": POOL}, "there is no setting `identity_pol_id`. Did you mean `identity_pool_id`?"),
@@ -320,42 +299,6 @@ def test_what_would_do_something_to_a_terminal_is_marked_in_errors_and_taken_in_
     for said in (str(caught.value), *caught.value.diagnostics().split("\n"), *caught.value._render_traceback_()):
         assert unfit not in said
         assert said.encode()
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "said"),
-    [
-        ("region", "eu-west-1\u200b", "Write it without the character U+200B, which does not show."),
-        ("role_arn", f"{ROLE}\u00a0", "Write it without the character U+00A0, which does not show."),
-        ("policy", '{\n  "Version": "2012-10-17",\n}', "What `policy` is"),
-        ("redirect_port", "84OO\n", "What `redirect_port` is"),
-    ],
-)
-def test_a_character_that_does_not_show_is_named_where_it_is_what_is_wrong(key, value, said):
-    """Line breaks in JSON and around numbers are not."""
-    with pytest.raises(ConfigurationError) as caught:
-        read_option(options_of(Profile), key, value, where="here")
-    assert said in caught.value.fix
-
-
-@pytest.mark.parametrize(
-    ("key", "value"),
-    [
-        ("path", "/home//ada@corp.example/id_token"),
-        ("policy", '{"Resource": "arn:aws:s3:::lake/home//ada@corp.example/*"}'),
-        ("issuer", "https://ada@login.example.org"),
-    ],
-)
-def test_a_person_s_name_in_a_path_is_no_token(key, value):
-    """A home of a directory service has an @, and slashes are easily doubled."""
-    assert read_option(options_of(Profile), key, value, where="here")
-
-
-@pytest.mark.parametrize("before", ["ada:pass", "ada:p@ss", "me@x.org:pass", ":pass", "ghp_0123456789abcdef"])
-def test_an_address_with_a_password_is_none_to_be_kept(before):
-    """Nor one with a token in the person's place."""
-    with pytest.raises(ConfigurationError, match="looks like a token or a key"):
-        read_option(options_of(Profile), "issuer", f"https://{before}@login.example.org", where="here")
 
 
 @pytest.mark.parametrize(

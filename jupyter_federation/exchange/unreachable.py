@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from jupyter_federation.addresses import PROXY_FORM
 from jupyter_federation.errors import ConfigurationError, ExchangeError, FederationError
 from jupyter_federation.exchange.refusals import quoted
 from jupyter_federation.redaction import without_user
@@ -34,7 +35,6 @@ class _Trouble:
 
 _NO_NETWORK = rf"\[\w+ ({errno.ENETUNREACH}|{errno.EHOSTUNREACH}|{errno.ENETDOWN}|{int(socket.EAI_AGAIN)})\]"
 _UNREADABLE = r"^\w+$"  # the name of an error alone, that of an address which is none
-_ESCAPES = 'http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" and %40 for "@"'
 
 _TROUBLES = (
     _Trouble(
@@ -55,7 +55,7 @@ _TROUBLES = (
     _Trouble(
         finding="tls-refused",
         error="SSLError",
-        problem="There is no TLS connection to {endpoint}: {reason}",
+        problem="There is no TLS connection to {endpoint}: {reason}.",
         fix="Check HTTPS_PROXY and AWS_ENDPOINT_URL: what answers there may speak plain HTTP.",
     ),
     _Trouble(
@@ -63,14 +63,14 @@ _TROUBLES = (
         error="BotoCoreError",
         reason=_UNREADABLE,
         problem="The address of the proxy, or of AWS, cannot be read.",
-        fix=f"Correct HTTPS_PROXY (or AWS_ENDPOINT_URL): {_ESCAPES}.",
+        fix=f"Correct HTTPS_PROXY (or AWS_ENDPOINT_URL): {PROXY_FORM}.",
         retryable=False,
     ),
     _Trouble(
         finding="proxy-refuses",
         error="ProxyConnectionError",
-        problem="The proxy {proxy} does not let the request for AWS through: {reason}",
-        fix=f"Check HTTPS_PROXY: {_ESCAPES}; where AWS is reached without it, list its hosts in NO_PROXY.",
+        problem="The proxy {proxy} does not let the request for AWS through: {reason}.",
+        fix=f"Check HTTPS_PROXY: {PROXY_FORM}; where AWS is reached without it, list its hosts in NO_PROXY.",
     ),
     _Trouble(
         finding="no-answer",
@@ -113,7 +113,7 @@ _TROUBLES = (
     _Trouble(
         finding="unreachable",
         error="BotoCoreError",
-        problem="The request for {operation} could not be sent: {reason}",
+        problem="The request for {operation} could not be sent: {reason}.",
         fix="Check the network, HTTPS_PROXY and AWS_CA_BUNDLE.",
     ),
 )
@@ -144,7 +144,7 @@ def unreachable(
         "endpoint": without_user(quoted(error.kwargs.get("endpoint_url", "AWS"), secrets)),
         "proxy": without_user(str(error.kwargs.get("proxy_url"))),
         "operation": operation,
-        "reason": kind if about_an_address else quoted(f"{kind}: {innermost}", secrets),
+        "reason": kind if about_an_address else quoted(f"{kind}: {innermost}", secrets).rstrip("."),
     }
     trouble = next(each for each in _TROUBLES if each.error in kinds and re.search(each.reason, words["reason"]))
     return ExchangeError(

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from jupyter_federation.addresses import is_loopback
+from jupyter_federation.addresses import PROXY_FORM, is_loopback
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
 from jupyter_federation.openid.aadsts import explained
 from jupyter_federation.openid.refusal import REFUSALS, RefusedError
@@ -29,11 +29,6 @@ T = TypeVar("T")
 _TIMEOUT = (3.05, 5.0)  # seconds to connect, and between two bytes of the answer
 _DEADLINE = 8.0  # seconds for a request as a whole; a renewal has ten for everything
 _DOWN = "provider-down"  # what the doctor calls it
-
-_PROXY = (
-    'Write HTTPS_PROXY as http://USER:PASSWORD@HOST:PORT, in USER and PASSWORD %23 for "#", %2F for "/", %3F for "?" '
-    'and %40 for "@".'
-)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -127,7 +122,11 @@ class Connection:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
         trusting, no_proxy = "Name what to trust: `ca_bundle`.", "Check HTTPS_PROXY and NO_PROXY."
         no_address = (
-            ("cannot be reached: the proxy's address cannot be read", _PROXY, "proxy-refuses")
+            (
+                "cannot be reached: the proxy's address cannot be read",
+                f"Write HTTPS_PROXY as {PROXY_FORM}.",
+                "proxy-refuses",
+            )
             if _is_address(self.provider)
             else ("has no address that could be asked", "Correct `issuer` (of Entra: `authority`).", "profile-broken")
         )

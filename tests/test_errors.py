@@ -1,0 +1,28 @@
+"""What an error says, wherever it is shown."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from jupyter_federation.errors import ConfigurationError
+from jupyter_federation.session_status import without_persons
+
+
+@pytest.mark.parametrize(
+    ("home", "shown"),
+    [
+        ("/home/ada", "~/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
+        ("/", "/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other paths")
+def test_the_home_directory_s_path_is_in_no_saved_error(monkeypatch, home, shown):
+    """It names the person; a notebook saves what it shows of an error."""
+    monkeypatch.setenv("HOME", home)
+    error = ConfigurationError("/home/ada/.jupyter/a.json, /home/adam/b and /srv/home/ada", fix="Mend it.")
+    assert error._render_traceback_() == [f"ConfigurationError: {shown} Mend it."]
+    assert str(error) == f"{shown} Mend it."
+    assert str(ConfigurationError("Look in /home/ada", fix="It is /home/ada.")).count("~") == 2 * (home != "/")
+    assert without_persons(str(error)) == f"{shown} Mend it."
