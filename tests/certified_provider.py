@@ -51,6 +51,7 @@ class CertifiedProvider:
     ):
         self.certificates = certificates
         self.path = path if tenant is None else f"/{tenant}/v2.0"
+        self.id_token_seconds = id_token_seconds
         self._record = certificates.key.with_name(f"requests-{secrets.token_hex(4)}.jsonl")
         self._down = self._record.with_suffix(".down")
         self._seen = 0
@@ -93,7 +94,7 @@ class CertifiedProvider:
     def __exit__(self, *_details):
         self._process.stdin.close()  # it ends with it
         try:
-            self._process.wait(10)
+            self._process.wait(60)
         finally:
             self._process.kill()
             self._process.wait()
@@ -145,7 +146,7 @@ class CertifiedProvider:
             opener = urllib.request.build_opener(
                 urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
             )
-            with opener.open(f"https://127.0.0.1:{self.port}{self.path}/jwks", timeout=10) as answer:
+            with opener.open(f"https://127.0.0.1:{self.port}{self.path}/jwks", timeout=60) as answer:
                 self._jwks = json.load(answer)
         return self._jwks
 
@@ -184,12 +185,12 @@ def _filled_in(here, text, user):
 
 def through_the_forms(session, address, user, *, back):
     """The way of requests' ``session`` from ``address`` through the provider's forms: the first page under ``back``."""
-    page = session.get(address, timeout=20)
+    page = session.get(address, timeout=60)
     for _ in range(8):
         if page.url.startswith(back):
             return page
         url, fields = _filled_in(page.url, page.text, user)
-        page = session.post(url, data=fields, timeout=20)
+        page = session.post(url, data=fields, timeout=60)
     raise AssertionError("the sign-in has no end")
 
 
@@ -212,7 +213,7 @@ class FormBrowser:
         """Sign in as ``user``; "" cancels."""
         data = None
         for _ in range(8):
-            with self._opener.open(urllib.request.Request(url, data=data), timeout=10) as page:
+            with self._opener.open(urllib.request.Request(url, data=data), timeout=60) as page:
                 if (redirect := page.headers.get("Location")) is not None:
                     return redirect
                 here, text = page.url, page.read().decode()

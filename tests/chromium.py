@@ -11,6 +11,12 @@ FLAGS = (
 )
 
 
+def patient(opened):
+    """A context or a page that waits for what it is to wait for: three minutes, which a quick machine never takes."""
+    opened.set_default_timeout(180_000)
+    return opened
+
+
 @contextlib.contextmanager
 def launched(*names, flags=()):
     """The browser with ``flags`` of its own, until the block ends; ``names`` (patterns) lead to this machine too."""

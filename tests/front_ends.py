@@ -32,7 +32,7 @@ class FrontEnd:
     def begin(self):
         """Connect, and listen from then on."""
         self.client.start_channels(shell=True, iopub=True, stdin=False, hb=False, control=True)
-        self.client.wait_for_ready(timeout=60)
+        self.client.wait_for_ready(timeout=240)
         self._thread.start()
 
     def _run(self):
@@ -78,12 +78,12 @@ class FrontEnd:
         content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}}
         return self.send("shell", "execute_request", content | {"allow_stdin": allow_stdin, "stop_on_error": True})
 
-    def run(self, code, *, seconds=60, allow_stdin=True):
+    def run(self, code, *, seconds=240, allow_stdin=True):
         """Run a cell to its end; what it printed, or its error as an AssertionError."""
         cell = self.start(code, allow_stdin=allow_stdin)
         return self.end(cell, seconds=seconds)
 
-    def end(self, cell, *, seconds=60):
+    def end(self, cell, *, seconds=240):
         """Wait for a cell; what it printed."""
         within(seconds, lambda: cell in self.replies and self._is_idle(cell), self.said)
         content = self.replies[cell]["content"]
@@ -114,7 +114,7 @@ class FrontEnd:
         packed = json.dumps(content).encode()  # any JSON, which the client's own packing would refuse
         return self.send("control", "federation_request", packed)
 
-    def ask(self, action=None, *, seconds=30, content=None, **said):
+    def ask(self, action=None, *, seconds=120, content=None, **said):
         """The reply to a request."""
         sent = self.post({"protocol": PROTOCOL, "action": action, **said} if content is None else content)
         within(seconds, lambda: sent in self.replies, self.said)
@@ -127,7 +127,7 @@ class FrontEnd:
         messages = [each["content"] for each in list(self.heard) if each["msg_type"] in kinds]
         return [each["data"] for each in messages if each["comm_id"] == self.channel]
 
-    def until(self, condition, *, seconds=30):
+    def until(self, condition, *, seconds=120):
         """The first state for which ``condition`` holds, waited for."""
         within(seconds, lambda: any(map(condition, self.states)), lambda: json.dumps(self.states[-3:], indent=1))
         return next(each for each in self.states if condition(each))

@@ -123,7 +123,7 @@ c.SimpleLocalProcessSpawner.home_dir_template = {str(self.folder / "home")!r} + 
 c.Spawner.environment = {environment!r}
 c.Spawner.cmd = {[sys.executable, "-c", SERVER]!r}
 c.Spawner.args = ["--allow-root"]
-c.Spawner.http_timeout = c.Spawner.start_timeout = 150
+c.Spawner.http_timeout = c.Spawner.start_timeout = 300
 c.JupyterHub.services = [{{"name": "tests", "api_token": {self.service_token!r}}}]
 c.JupyterHub.load_roles = []
 c.JupyterHub.load_roles.append({{
@@ -183,7 +183,7 @@ c.JupyterHub.load_roles.append({{
                 self.stop_server(user["name"])  # named ones end with their standard input
         self.stop()
         self._proxy.terminate()
-        self._proxy.wait(10)
+        self._proxy.wait(60)
         self._proxy.stdin.close()
         self._proxy_log.close()
         os.close(self._our_end)
@@ -200,13 +200,13 @@ c.JupyterHub.load_roles.append({{
                 stdout=log,
                 stderr=log,
             )
-        within(120, self._answers, self.said)
+        within(300, self._answers, self.said)
 
     def stop(self):
         """As a deployment does it; the users' servers live on."""
         self._process.send_signal(signal.SIGTERM)
         try:
-            self._process.wait(20)
+            self._process.wait(120)
         finally:
             self._process.kill()
             self._process.wait()
@@ -214,7 +214,7 @@ c.JupyterHub.load_roles.append({{
     def _answers(self):
         assert self._process.poll() is None, self.said()
         with contextlib.suppress(requests.RequestException):
-            return requests.get(f"{self._here}/hub/api/", headers={"Host": self._host()}, timeout=5).ok
+            return requests.get(f"{self._here}/hub/api/", headers={"Host": self._host()}, timeout=20).ok
         return False
 
     def said(self):
@@ -223,7 +223,7 @@ c.JupyterHub.load_roles.append({{
     def api(self, method, path, token=None, **more):
         """The answer of the hub's API, asked by the tests' service or with ``token``."""
         headers = {"Authorization": f"token {token or self.service_token}", "Host": self._host()}
-        return requests.request(method, f"{self._here}/hub/api/{path}", headers=headers, timeout=60, **more)
+        return requests.request(method, f"{self._here}/hub/api/{path}", headers=headers, timeout=240, **more)
 
     def _host(self, user=None):
         """What a request names as its host, to the hub or to the user's servers."""
@@ -244,7 +244,7 @@ c.JupyterHub.load_roles.append({{
         self.home(user)
         started = self.api("POST", f"users/{user}/servers/{name}" if name else f"users/{user}/server")
         assert started.status_code in (201, 202), started.text + self.said()
-        within(150, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
+        within(300, lambda: self.api("GET", f"users/{user}").json()["servers"].get(name, {}).get("ready"), self.said)
         return self.server(user, name)
 
     def home(self, user):
@@ -258,7 +258,7 @@ c.JupyterHub.load_roles.append({{
 
     def stop_server(self, user):
         if self.api("DELETE", f"users/{user}/server").status_code == 202:
-            within(60, lambda: "" not in self.api("GET", f"users/{user}").json()["servers"], self.said)
+            within(240, lambda: "" not in self.api("GET", f"users/{user}").json()["servers"], self.said)
 
     def token_of(self, user, *scopes):
         """An API token of ``user`` with what a server's has, and ``scopes``."""
@@ -286,7 +286,7 @@ def log_in_with_chromium(page, hub, person):
     page.goto(hub.url)
     page.get_by_role("button", name="Sign in with").click()
     sign_in_with_chromium(page, person)
-    page.wait_for_url(f"**/user/{person}/**", timeout=150_000)
+    page.wait_for_url(f"**/user/{person}/**", timeout=300_000)
 
 
 def sign_in_with_chromium(page, person):

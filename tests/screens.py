@@ -45,7 +45,7 @@ class Screen:
 
     def save(self, what="jf-saved"):
         """File > Save until ``what`` is in it; the text of the file."""
-        end = time.monotonic() + 20
+        end = time.monotonic() + 120
         while what not in (text := self.notebook.path.read_text()):
             assert time.monotonic() < end, text
             self.tab.keyboard.press("Control+s")
@@ -61,7 +61,7 @@ class Screen:
         """Until the kernel has been asked this; how long it took, in seconds."""
         begin = time.monotonic()
         while [request["action"] for request in self.asked()] != list(expected):
-            assert time.monotonic() < begin + 5, self.asked()
+            assert time.monotonic() < begin + 120, self.asked()
             time.sleep(0.02)
         return time.monotonic() - begin
 

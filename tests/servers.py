@@ -71,7 +71,7 @@ class JupyterServer:
         """As a person does; the process is gone when it returns."""
         self.process.terminate()
         try:
-            self.process.wait(20)
+            self.process.wait(120)
         finally:
             self.process.kill()
             self.process.wait()
@@ -80,7 +80,7 @@ class JupyterServer:
     def request(self, method, path, *, login=True, body=None, **headers):
         """The answer to one request, with ``text``; no redirect is followed."""
         address = urllib.parse.urlsplit(self.url)
-        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=60)
+        connection = http.client.HTTPConnection(address.hostname, address.port, timeout=240)
         if login:
             headers["Authorization"] = f"token {self.token}"
         if self.host:
@@ -108,7 +108,7 @@ class JupyterServer:
         address = self.url.replace("http", "ws", 1) + f"api/kernels/{started}/channels"
         try:
             with contextlib.closing(
-                websocket.create_connection(address, timeout=60, header=header, host=self.host)
+                websocket.create_connection(address, timeout=240, header=header, host=self.host)
             ) as channel:
                 yield Kernel(channel, lambda: self.request("POST", f"api/kernels/{started}/interrupt", body="{}"))
         finally:

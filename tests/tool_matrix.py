@@ -31,7 +31,7 @@ PYTHON = ROOT / ".venv-tools" / "bin" / "python"
 KERNEL_SIDE = ROOT / "tests" / "tools" / "kernel_side.py"
 NODE_MODULES = ROOT / "tests" / "tools" / "node_modules"
 
-LIFETIME = 8  # seconds for which credentials live
+LIFETIME = 8  # seconds for which credentials live; more where the machine is slow
 EXPIRIES = 6  # after so many, whoever still reads has asked again
 AN_HOUR = {"duration_seconds": 3600}  # tools that re-ask minutes ahead of the end hold on to these
 
@@ -278,7 +278,7 @@ class World:
         return frozenset(each for each in people if each in {f"{who}-{name}" for who in ("ada", "grace", "intruder")})
 
 
-def refreshing(world, tools=None, *, lifetime=LIFETIME, token_variable=False):
+def refreshing(world, tools=None, *, lifetime, token_variable=False):
     """One kernel past so many expiries, then cleared, signed in again, and as somebody else."""
     with world.kernel(f"refreshing-{token_variable}", token_variable=token_variable) as kernel:
         versions = kernel.ask("versions", packages=sorted({each.package for each in TOOLS.values() if each.package}))
@@ -453,12 +453,14 @@ class Proxy:
         self._server.server_close()
 
 
-def everything(world):
-    """All of it, three kernels at a time."""
+def everything(world, lifetime):
+    """All of it, three kernels at a time; ``lifetime`` is that of the servers' credentials, in seconds."""
     older = [tool for tool in ("awscli_2", "rclone") if tool in world.tools]
     scenarios = {
-        "refreshing": lambda: refreshing(world),
-        "refreshing, with the token's variable": lambda: refreshing(world, older, token_variable=True),
+        "refreshing": lambda: refreshing(world, lifetime=lifetime),
+        "refreshing, with the token's variable": lambda: refreshing(
+            world, older, lifetime=lifetime, token_variable=True
+        ),
         "clearing": lambda: clearing(world),
         "proxied": lambda: proxied(world),
         **{name: lambda name=name: competing(world, name) for name in COMPETING},

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
-from chromium import launched
+from chromium import launched, patient
 from servers import PACKAGE, JupyterServer, enable, homely
 
 PLAIN_HOST = "lab.example.org"  # this machine, for the browser
@@ -71,7 +71,7 @@ class Notebook:
 
     def run(self):
         """Run > Run All Cells."""
-        self.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)  # before that, it asks for one
+        self.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()  # before that, it asks for one
         self.tab.get_by_role("menuitem", name="Run", exact=True).click()
         self.tab.get_by_role("menuitem", name="Run All Cells", exact=True).click()
 
@@ -87,7 +87,7 @@ class Notebook:
 
     def saved(self):
         """File > Save once all cells have run; the text of the file."""
-        end = time.monotonic() + 30
+        end = time.monotonic() + 120
         while True:
             self.tab.keyboard.press("Control+s")
             text = self.path.read_text()
@@ -101,7 +101,7 @@ class Notebook:
 @pytest.fixture(scope="module")
 def context(chromium):
     """A person's browser, which keeps JupyterLab's scripts, compiled, from one test to the next."""
-    context = chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True)
+    context = patient(chromium.new_context(viewport={"width": 1200, "height": 800}, ignore_https_errors=True))
     context.grant_permissions(["clipboard-read", "clipboard-write"])
     yield context
     context.close()

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from pace import pace
 from screens import CONTRAST, Screen
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -26,11 +27,11 @@ def open_screen(open_notebook, tmp_path):
             f"side = CannedSide({str(tmp_path / 'asked')!r}, **{status!r})\nside.display()"
         )
         screen = Screen(open_notebook(begin, *cells, url=url))
-        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=60_000)
+        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
         screen.run(0)
         if shown:
-            screen.item.wait_for(timeout=15_000)
-            screen.panel.wait_for(timeout=15_000)
+            screen.item.wait_for()
+            screen.panel.wait_for()
         return screen
 
     return make
@@ -52,8 +53,8 @@ def test_the_countdown_runs_without_a_message_to_the_kernel(open_screen, place):
         screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
     else:
         screen.tab.reload()
-        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for(timeout=30_000)
-    screen.panel.locator("time").filter(has_text="left").wait_for(timeout=30_000)
+        screen.tab.get_by_text("Python 3 (ipykernel) | Idle").wait_for()
+    screen.panel.locator("time").filter(has_text="left").wait_for()
     heard = -1
     while heard != len(frames):  # what a page says when it begins
         heard = len(frames)
@@ -117,8 +118,8 @@ def test_a_click_acts_within_a_second_while_a_cell_sleeps(open_screen, place):
         screen.item.click()
     box = screen.panel if place == "the panel" else screen.popup
     box.get_by_role("button", name="Clear AWS session").click()
-    assert screen.awaits("clear") < 1
-    screen.tab.get_by_text("AWS research signed out").wait_for(timeout=2000)
+    assert screen.awaits("clear") < pace()
+    screen.tab.get_by_text("AWS research signed out").wait_for()
     screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
     screen.tab.keyboard.press("Escape")
     screen.tab.get_by_role("menuitem", name="Kernel", exact=True).click()
@@ -251,7 +252,7 @@ def test_a_notification_comes_once_and_goes_when_it_is_mended(open_screen):
     screen.popup.get_by_role("link", name="Open the sign-in page").wait_for()
     screen.run(3)
     screen.tab.locator(".jf-status-button[data-level=ordinary]").wait_for()
-    toast.wait_for(state="detached", timeout=5000)
+    toast.wait_for(state="detached")
 
 
 def test_the_item_follows_the_notebook_in_front(open_screen, open_notebook):
@@ -273,12 +274,12 @@ def test_a_reload_finds_the_kernel_again(open_screen, busy):
         screen.run(1)
         screen.tab.locator(".jp-CodeCell").nth(1).get_by_text("[*]:").wait_for()
     screen.tab.reload()
-    screen.item.wait_for(timeout=20_000)
+    screen.item.wait_for()
     screen.item.click()
-    screen.popup.get_by_text("ada@example.org").wait_for(timeout=5000)  # which only the kernel can have said
+    screen.popup.get_by_text("ada@example.org").wait_for()  # which only the kernel can have said
     assert "ada@example.org" not in screen.tab.evaluate("JSON.stringify(sessionStorage)")
     screen.popup.get_by_role("button", name="Refresh").click()
-    assert screen.awaits("refresh") < 1
+    assert screen.awaits("refresh") < pace()
 
 
 def test_a_restart_from_elsewhere_takes_the_item_away(open_screen, lab):
@@ -290,9 +291,9 @@ def test_a_restart_from_elsewhere_takes_the_item_away(open_screen, lab):
         if session["path"] == screen.notebook.path.name
     )
     lab.request("POST", f"api/kernels/{kernel}/restart", body="{}")
-    screen.item.wait_for(state="hidden", timeout=10_000)
+    screen.item.wait_for(state="hidden")
     screen.run(0)
-    screen.item.wait_for(timeout=15_000)
+    screen.item.wait_for()
 
 
 FORGED = (
@@ -366,7 +367,7 @@ def test_without_its_kernel_a_saved_panel_is_its_html(open_screen, lab):
     for session in json.loads(lab.request("GET", "api/sessions").text):
         lab.request("DELETE", f"api/sessions/{session['id']}")
     screen.tab.reload()
-    screen.notebook.outputs(0).get_by_text("Signed in to AWS, as saved").wait_for(timeout=30_000)
+    screen.notebook.outputs(0).get_by_text("Signed in to AWS, as saved").wait_for()
     assert screen.item.is_hidden()
     assert "ada@example.org" not in screen.notebook.path.read_text()
 
@@ -378,10 +379,10 @@ def test_the_panel_opens_beside_the_notebook(open_screen):
     screen.item.click()
     screen.popup.get_by_role("button", name="Open panel").click()
     view = screen.tab.locator(".jf-view .jf-panel")
-    view.get_by_text("ada@example.org").wait_for(timeout=5000)
+    view.get_by_text("ada@example.org").wait_for()
     screen.notebook.picture("extension-panel-beside")
     view.get_by_role("button", name="Clear AWS session").click()
-    assert screen.awaits("clear") < 1
+    assert screen.awaits("clear") < pace()
 
 
 def test_a_panel_that_was_closed_is_let_go(open_screen):
@@ -407,12 +408,12 @@ def test_notebook_7_has_the_panel_and_the_notifications(open_screen):
     screen = open_screen(
         "side.signed_in(55, sign_in='needs_you'); side.say(); import time; time.sleep(20)", shown=False
     )
-    screen.tab.locator(".jp-OutputArea .jf-panel").wait_for(timeout=15_000)
+    screen.tab.locator(".jp-OutputArea .jf-panel").wait_for()
     screen.save()
     screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
-    screen.panel.locator("time").filter(has_text="left").wait_for(timeout=30_000)
+    screen.panel.locator("time").filter(has_text="left").wait_for()
     screen.run(1)
     screen.tab.get_by_text("The sign-in cannot be renewed; the AWS session ends in").first.wait_for()
     screen.notebook.picture("extension-notebook-7")
     screen.panel.get_by_role("button", name="Clear AWS session").click()
-    assert screen.awaits("clear") < 1
+    assert screen.awaits("clear") < pace()

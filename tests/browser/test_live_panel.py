@@ -8,6 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from pace import pace
 from screens import CONTRAST, Screen
 from secrecy.scanner import Scanner, jwt_secrets, key_secrets
 
@@ -54,11 +55,11 @@ def open_live(open_notebook, demo):
     def make(line="%federate", *cells, shown=True, **options):
         begin = f"import os; os.environ.update({demo.environment()!r})\n%load_ext jupyter_federation\n{line}"
         screen = Screen(open_notebook(begin, *cells, **options))
-        screen.tab.get_by_text("| Idle").wait_for(timeout=60_000)
+        screen.tab.get_by_text("| Idle").wait_for()
         screen.run(0)
         if shown:
-            screen.item.wait_for(timeout=30_000)
-        screen.panel.first.wait_for(timeout=30_000)
+            screen.item.wait_for()
+        screen.panel.first.wait_for()
         return screen
 
     return make
@@ -70,7 +71,7 @@ def sign_in(tab):
         tab.get_by_role("button", name=re.compile("ada@")).click()
 
 
-def until(condition, seconds=10):
+def until(condition, seconds=120):
     """Wait for ``condition``; how long it took."""
     begin = time.monotonic()
     while not condition():
@@ -143,7 +144,7 @@ class Keyboard:
 
     def comes_to(self, what):
         """The focus gets there by itself."""
-        until_page(self.screen.tab, lambda: self.at == what, 10, lambda: self.at)
+        until_page(self.screen.tab, lambda: self.at == what, 120, lambda: self.at)
 
     def tab_to(self, what, key="Tab"):
         for _ in range(12):
@@ -317,7 +318,7 @@ def act_while_a_cell_signs(screen):
 def test_refresh_and_clear_reach_the_client_of_the_running_cell(open_live):
     """Each within a second of its click; meanwhile JupyterLab's own indicator says Busy all along."""
     screen = open_live("%federate demo-sts", LOOP)
-    assert max(act_while_a_cell_signs(screen)) < 1
+    assert max(act_while_a_cell_signs(screen)) < pace()
 
 
 def test_the_same_with_the_oldest_ipykernel(open_live, lab):
@@ -335,7 +336,7 @@ def test_the_same_with_the_oldest_ipykernel(open_live, lab):
     content = {"argv": command, "display_name": "floors", "language": "python", "env": {"PYTHONPATH": str(ROOT)}}
     (spec / "kernel.json").write_text(json.dumps(content))
     screen = open_live("%federate demo-sts", LOOP, "import ipykernel; print(ipykernel.__version__)", kernel="floors")
-    assert max(act_while_a_cell_signs(screen)) < 1
+    assert max(act_while_a_cell_signs(screen)) < pace()
     screen.run(2)
     screen.notebook.outputs(2).get_by_text(version).wait_for()
 
@@ -372,7 +373,7 @@ FLOOD = """async seconds => {
         await new Promise(resolve => setTimeout(resolve, 5));
     }
     const took = performance.now() - began;
-    while (answered < sent && performance.now() - began < 60000) await new Promise(resolve => setTimeout(resolve, 20));
+    while (answered < sent && performance.now() - began < 300000) await new Promise(resolve => setTimeout(resolve, 20));
     return [sent, answered, took];
 }"""
 
@@ -384,11 +385,13 @@ def test_a_flood_from_the_browser_stalls_no_cell(open_live, lab):
     runs(screen, 1)
     sent, answered, took = screen.tab.evaluate(FLOOD, 4)
     assert (4000, 4000) == (sent, answered)
-    assert took < 5000
+    assert took < 5000 * pace()
     printed = screen.notebook.outputs(1).get_by_text("slowest")
-    printed.wait_for(timeout=20_000)
+    printed.wait_for()
     slowest = float(printed.inner_text().split()[1])
-    assert slowest < 0.5  # seen: 0.07 to 0.19; the cores are shared with the browser, the server and other tests
+    assert (
+        slowest < 0.5 * pace()
+    )  # seen: 0.07 to 0.19; the cores are shared with the browser, the server and other tests
     screen.panel.get_by_text("ada@example.org").wait_for()
     log = lab.log.read_bytes()[before:]
     assert b"federation_request" in log
@@ -405,7 +408,7 @@ def test_two_notebooks_of_different_profiles_and_a_second_tab(open_live, open_no
     again = first.tab.context.new_page()
     again.goto(first.tab.url.replace("/workspaces/", "/workspaces/again-"))
     second = Screen(type(first.notebook)(again, first.notebook.path, first.notebook.directory))
-    second.item.wait_for(timeout=30_000)
+    second.item.wait_for()
     second.run(1)
     until(lambda: re.match(r"AWS demo\s*\d", first.item.inner_text()))
     second.item.click()
@@ -423,7 +426,7 @@ def test_two_notebooks_of_different_profiles_and_a_second_tab(open_live, open_no
     first.item.wait_for(state="hidden")
     first.tab.get_by_text("| Idle").wait_for()
     first.command("notebook:run-all-cells")
-    until(lambda: first.item.is_visible() and "AWS demo-sts" in first.item.inner_text(), 20)
+    until(lambda: first.item.is_visible() and "AWS demo-sts" in first.item.inner_text())
     first.tab.get_by_role("tab", name=first.notebook.path.name).click()
     until(lambda: "signed out" in first.item.inner_text())
     first.tab.get_by_role("tab", name=beside.name).click()
@@ -464,10 +467,10 @@ def test_a_lost_connection_comes_back(open_live, tmp_path):
         server.close()
         socket.close()
     told.touch()
-    until_page(screen.tab, lambda: not told.exists(), 30)
+    until_page(screen.tab, lambda: not told.exists(), 120)
     assert "AWS demo-sts" in screen.item.inner_text()
     blocked.clear()
-    until_page(screen.tab, lambda: "signed out" in screen.item.inner_text(), 30)
+    until_page(screen.tab, lambda: "signed out" in screen.item.inner_text(), 120)
 
 
 def test_a_console_and_a_restart(open_live):
@@ -475,12 +478,12 @@ def test_a_console_and_a_restart(open_live):
     screen = open_live("%federate demo-sts")
     screen.command("notebook:create-console", activate=True)
     console = screen.tab.locator(".jp-ConsolePanel")
-    console.get_by_text("IPython").first.wait_for(timeout=30_000)  # the banner: before it, what is run goes nowhere
+    console.get_by_text("IPython").first.wait_for()  # the banner: before it, what is run goes nowhere
     console.locator(".jp-CodeConsole-input .cm-content").click()
     screen.tab.keyboard.type("%federate panel")
     screen.tab.keyboard.press("Shift+Enter")
     panel = console.locator(".jf-panel")
-    panel.get_by_text("ada@example.org").wait_for(timeout=30_000)
+    panel.get_by_text("ada@example.org").wait_for()
     assert "AWS demo-sts" in screen.item.inner_text()
     screen.notebook.picture("live-console")
     panel.get_by_role("button", name="Clear AWS session").click()
@@ -502,7 +505,7 @@ def test_notebook_7_has_the_live_panel(open_live):
     screen = open_live("%federate demo-sts", LOOP)
     screen.save("jf-status")
     screen.tab.goto(re.sub(r"lab/workspaces/[^/]+/tree/", "notebooks/", screen.tab.url))
-    screen.panel.get_by_text("ada@example.org").wait_for(timeout=30_000)
+    screen.panel.get_by_text("ada@example.org").wait_for()
     runs(screen, 1)
     screen.panel.locator("time").filter(has_text="left").first.wait_for()
     screen.notebook.picture("live-notebook-7")
@@ -512,7 +515,7 @@ def test_notebook_7_has_the_live_panel(open_live):
     beneath.get_by_text("ada@example.org").wait_for()
     assert beneath.bounding_box()["height"] > 200
     screen.panel.get_by_role("button", name="Clear AWS session").click()
-    assert until(lambda: screen.notebook.outputs(1).get_by_text("SessionClearedError").count()) < 1
+    assert until(lambda: screen.notebook.outputs(1).get_by_text("SessionClearedError").count()) < pace()
 
 
 @pytest.fixture

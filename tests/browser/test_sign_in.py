@@ -14,6 +14,7 @@ import time
 import boto3
 import pytest
 from certified_provider import CertifiedProvider, FormBrowser
+from chromium import patient
 from openid_clients import TENANT, client_of, is_entra
 from people import Person
 from secrecy.scanner import Scanner, key_secrets
@@ -129,7 +130,7 @@ def check(lab, provider, aws, tmp_path):
 
     def check(notebook):
         printed = notebook.outputs(2).locator("pre")
-        printed.wait_for(timeout=30_000)
+        printed.wait_for()
         assert "['autumn.csv', 'spring.csv']" == printed.inner_text().strip()
         secrets = provider.secrets()
         scanner = Scanner(secrets | key_secrets(aws))
@@ -211,7 +212,7 @@ def test_a_code_that_is_typed_on_another_device(federate, check, chromium, provi
     notebook.offer.get_by_role("button", name="Copy").click()
     code = notebook.tab.evaluate("navigator.clipboard.readText()")
     assert code == notebook.offer.locator("code").inner_text()
-    phone = chromium.new_context(ignore_https_errors=True).new_page()
+    phone = patient(chromium.new_context(ignore_https_errors=True)).new_page()
     phone.goto(f"{provider.issuer}/device")
     phone.get_by_placeholder("Enter code").fill(code)
     phone.get_by_role("button", name="Continue").click()
@@ -239,7 +240,7 @@ def test_a_token_is_pasted(federate, check, token):
     """Into a hidden input; what is said before names the provider."""
     notebook = federate("%federate --token-prompt")
     field = notebook.tab.locator(".jp-Stdin-input")
-    field.wait_for(timeout=30_000)
+    field.wait_for()
     notebook.picture("token-prompt")
     assert "password" == field.get_attribute("type")
     field.fill(token)

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import nbformat
 import pytest
+from chromium import patient
 from servers import homely, within
 
 from jupyter_federation.demo.servers import DemoServers
@@ -33,7 +34,7 @@ def address(tmp_path):
         variables = os.environ | homely(tmp_path) | demo.environment()
         with subprocess.Popen(command, cwd=tmp_path, env=variables, stdout=said, stderr=said) as process:
             try:
-                within(30, lambda: b"Voil" in log.read_bytes() and _listens(port), log.read_text)
+                within(240, lambda: b"Voil" in log.read_bytes() and _listens(port), log.read_text)
                 yield f"http://127.0.0.1:{port}/"
             finally:
                 process.terminate()
@@ -46,12 +47,12 @@ def _listens(port):
 
 def test_the_panel_in_voila(address, chromium):
     """Its buttons sign in, refresh and clear, and it says so; what it cannot ask for it says as well."""
-    context = chromium.new_context(viewport={"width": 1000, "height": 500})
+    context = patient(chromium.new_context(viewport={"width": 1000, "height": 500}))
     tab = context.new_page()
     tab.goto(address)
     panel = tab.locator(".jf-panel")
     sign_in = panel.get_by_role("button", name="Sign in", exact=True)
-    panel.get_by_text("Not signed in to AWS").wait_for(timeout=60_000)
+    panel.get_by_text("Not signed in to AWS").wait_for()
     panel.locator("select").select_option("demo")
     sign_in.click()
     panel.get_by_text("Signed in to AWS").wait_for()

@@ -6,7 +6,7 @@ import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
-from chromium import launched
+from chromium import launched, patient
 from container_client import KEYS
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -116,7 +116,7 @@ def nothing_of(got):
 @pytest.mark.parametrize("target", ["127.0.0.1", "localhost", REBOUND])
 def test_a_page_gets_nothing(rebinding_chromium, site, client, holding, origin, target):  # noqa: PLR0917
     """Scripts, forms, images, frames and sockets; also one whose name was rebound, which is then of one origin."""
-    tab = rebinding_chromium.new_page()
+    tab = patient(rebinding_chromium.new_page())
     tab.goto(f"http://{origin}:{site}/")
     address = f"http://{target}:{client.port}/credentials"
     got = tab.evaluate(TRIES, {"address": address, "token": client.token})
@@ -130,7 +130,7 @@ def test_a_page_gets_nothing(rebinding_chromium, site, client, holding, origin, 
 @pytest.mark.parametrize("target", ["127.0.0.1", "localhost", REBOUND])
 def test_a_page_of_the_endpoint_s_own_origin_gets_nothing(rebinding_chromium, client, holding, target):
     """As after a rebinding of the name: the browser sees one origin, and shows the page every answer."""
-    tab = rebinding_chromium.new_page()
+    tab = patient(rebinding_chromium.new_page())
     base = f"http://{target}:{client.port}"
     page = "<!doctype html><title>the page from before</title><body></body>"
     tab.route(f"{base}/", lambda route: route.fulfill(body=page, content_type="text/html"))
@@ -144,7 +144,7 @@ def test_a_page_of_the_endpoint_s_own_origin_gets_nothing(rebinding_chromium, cl
 
 def test_a_person_who_opens_the_address_sees_a_refusal(rebinding_chromium, client, holding):
     """A link in a page leads there, or its address is typed."""
-    tab = rebinding_chromium.new_page()
+    tab = patient(rebinding_chromium.new_page())
     tab.goto(f"http://127.0.0.1:{client.port}/credentials")
     assert "Browsers and proxies get nothing here." in tab.locator("body").inner_text()
     tab.close()

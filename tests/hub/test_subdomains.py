@@ -6,7 +6,7 @@ import re
 import urllib.parse
 
 import pytest
-from chromium import launched
+from chromium import launched, patient
 from hubs import free_port, log_in_with_chromium, role_of, run, ship_profile, sign_in_with_chromium, trust
 
 from jupyter_federation.demo.aws import Role
@@ -47,7 +47,7 @@ def test_both_sign_ins_on_a_named_server(hub):
     hub.home("ada")
     home = hub.url.replace("hub.test", "ada.hub.test")
     with launched("*.test") as browser:
-        page = browser.new_page(ignore_https_errors=True)
+        page = patient(browser.new_page(ignore_https_errors=True))
         log_in_with_chromium(page, hub, "ada")
         assert page.url.startswith(f"{home}/user/ada/")
         with hub.start_server("ada", "gpu").kernel() as kernel:

@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from pace import stretched
 from tool_matrix import LIFETIME, PYTHON, World, everything
 
 from jupyter_federation.demo.servers import DemoServers
@@ -19,5 +20,6 @@ def tools_environment():
 @pytest.fixture(scope="session")
 def measured(tools_environment, tmp_path_factory):
     """How every tool fared in every situation, measured side by side; see tool_matrix."""
-    with DemoServers(lifetime=timedelta(seconds=LIFETIME)) as servers:
-        return everything(World(servers, tmp_path_factory.mktemp("kernels")))
+    lifetime = stretched(LIFETIME)
+    with DemoServers(lifetime=timedelta(seconds=lifetime)) as servers:
+        return everything(World(servers, tmp_path_factory.mktemp("kernels")), lifetime)

@@ -23,7 +23,7 @@ from jupyter_federation.errors import FederationError
 HERE = Path(__file__).parent
 URL = os.environ["AWS_ENDPOINT_URL"]
 BUCKET = os.environ["TOOLS_BUCKET"]
-PATIENCE = 20  # seconds for one operation
+PATIENCE = 120  # seconds for one operation
 LOADED = (  # first of all, one after the other
     *("boto3", "aiobotocore.session", "s3fs", "pandas", "pyarrow.fs", "polars", "deltalake", "obstore.store", "duckdb"),
     *("pyiceberg.io.pyarrow", "pyiceberg.io.fsspec", "awswrangler", "pyathena"),
@@ -168,7 +168,7 @@ def command(*words, **environment):
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=40,
+            timeout=PATIENCE,
         )
         if ended.returncode:
             raise RuntimeError(ended.stderr + ended.stdout)
