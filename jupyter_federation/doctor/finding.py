@@ -230,7 +230,7 @@ CAUSES: dict[str, Cause] = {
     "region-differs": Cause("set `region` and AWS_REGION to the same", "warning"),
     # Any other
     "setting-wrong": Cause("correct the setting that is named"),
-    "unforeseen": Cause("please report it: which check it was, and the exception's name", "warning"),
+    "unforeseen": Cause("please report it: which check it was, and the exception's name"),
 }
 
 _LONGEST = 1000  # characters of a text; of AWS or a provider 500 are quoted, and the advice comes behind
