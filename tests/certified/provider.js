@@ -3,7 +3,7 @@
 // SETTINGS is JSON; certified_provider.py says what stands in it. The issuer comes on stdout once it listens. Into the
 // file `record` goes a line of JSON for each request, with every secret in it: tests look for them elsewhere. While there is a
 // file `down`, it answers with 503. It ends with its stdin.
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { createPrivateKey, generateKeyPairSync, randomBytes } from "node:crypto";
 import { appendFileSync, existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:https";
 import { Provider } from "oidc-provider";
@@ -14,8 +14,14 @@ const tags = "https://aws.amazon.com/tags"; // AWS: session tags from a claim of
 const loopback = /^http:\/\/(127\.0\.0\.1|localhost)([:/]|$)/; // these a native client may have, at any port
 console.info = console.error; // notices are no issuer
 
+/** By way of PEM: Node 20 can lock itself out where a key is exported while what has made it is collected. */
+function signingKey() {
+  const pem = { privateKeyEncoding: { type: "pkcs8", format: "pem" }, publicKeyEncoding: { type: "spki", format: "pem" } };
+  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048, ...pem });
+  return { ...createPrivateKey(privateKey).export({ format: "jwk" }), use: "sig", alg: "RS256" };
+}
+
 function configuration() {
-  const { privateKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
   const entra = settings.tenant !== null;
   const web = settings.client_secret !== null; // a hub: with a secret, and its refresh tokens rotate all the same
   return {
@@ -31,7 +37,7 @@ function configuration() {
         redirect_uris: settings.redirect_uris,
       },
     ],
-    jwks: { keys: [{ ...privateKey.export({ format: "jwk" }), use: "sig", alg: "RS256" }] },
+    jwks: { keys: [signingKey()] },
     cookies: { keys: [randomBytes(32).toString("hex")] },
     scopes: ["openid", "offline_access", "profile", "email"],
     claims: {
