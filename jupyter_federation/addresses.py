@@ -14,7 +14,10 @@ PROXY_FORM = (
 
 def is_loopback(address: str) -> bool:
     """Whether an address is one of this machine (RFC 6761, 6.3, for what ends in .localhost)."""
-    host = urlsplit(address).hostname or ""
+    try:
+        host = urlsplit(address).hostname or ""
+    except ValueError:
+        return False
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -31,9 +34,9 @@ def is_safe(address: object, issuer: str) -> bool:
         return False
     try:
         parts = urlsplit(address)
-        host = parts.hostname
+        host, _ = parts.hostname, parts.port
     except ValueError:
         return False
-    if not host or "@" in parts.netloc:
+    if not host or host.startswith(".") or "@" in parts.netloc:
         return False
     return parts.scheme == "https" or (parts.scheme == "http" and is_loopback(address) and is_loopback(issuer))

@@ -36,17 +36,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser.print_help()
         return 0
     try:
-        status = _run(arguments)
-        sys.stdout.flush()
+        return _run(arguments)
     except FederationError as error:
         sys.stderr.write(f"{type(error).__name__}: {error}\n")
         return 1
     except KeyboardInterrupt:
         return 130  # as a shell has it for an interrupt
-    except BrokenPipeError:  # whoever reads has enough
+
+
+def _say(text: str) -> None:
+    """Print ``text``; whoever reads may have enough of it before its end, and that changes no exit status."""
+    try:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush at exit
-        return 0
-    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -89,7 +93,7 @@ def _run(arguments: argparse.Namespace) -> int:
             version = metadata.version(_OURS)
         except metadata.PackageNotFoundError:  # run from its source
             version = "without metadata"
-        sys.stdout.write(f"{_OURS} {version}\n")
+        _say(f"{_OURS} {version}\n")
         return 0
     if arguments.command == "docs":
         from jupyter_federation import documentation
@@ -97,7 +101,7 @@ def _run(arguments: argparse.Namespace) -> int:
         said = documentation.contents() if arguments.page is None else documentation.page(arguments.page)
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(encoding="utf-8")  # the same bytes in a file, whatever the terminal's encoding is
-        sys.stdout.write(said)
+        _say(said)
         return 0
     if arguments.command == "doctor":
         return _doctor(arguments)
@@ -105,7 +109,7 @@ def _run(arguments: argparse.Namespace) -> int:
         from jupyter_federation.config import load
         from jupyter_federation.profile_table import ProfileTable
 
-        sys.stdout.write(f"{ProfileTable(load())}\n")
+        _say(f"{ProfileTable(load())}\n")
         return 0
     from jupyter_federation.demo import quickstart
 
@@ -119,7 +123,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
         explanation = explain(arguments.profile)
         if explanation is not None:
-            sys.stdout.write(f"{explanation.text()}\n")
+            _say(f"{explanation.text()}\n")
             return 0
     if arguments.live:
         from contextlib import closing
@@ -133,5 +137,5 @@ def _doctor(arguments: argparse.Namespace) -> int:
         from jupyter_federation.doctor.examination import examine
 
         report = examine(arguments.profile, exchange=not arguments.no_exchange, trust_policy=arguments.trust_policy)
-    sys.stdout.write(f"{report.to_json() if arguments.json else report.text()}\n")
+    _say(f"{report.to_json() if arguments.json else report.text()}\n")
     return report.exit_status

@@ -15,6 +15,7 @@ inside a container everybody may be root.  A lock is guidance; the boundary is I
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -288,6 +289,10 @@ def _files(directory: Path) -> list[Path]:
             own.stat()
             files.append(own)
     except OSError as error:  # a policy may stand there
+        if error.errno == errno.ELOOP:
+            raise ConfigurationError(
+                f"{error.filename} is a link that leads to itself.", fix="Replace or remove it."
+            ) from error
         raise ConfigurationError(
             f"The directory {directory} cannot be looked into: {error.strerror}.",
             fix="Check its permissions, and HOME.",

@@ -39,7 +39,7 @@ def visible(text: str) -> str:
 def without_home(text: str) -> str:
     """``text`` with ``~`` for the home directory, whose path names the person: a notebook may save it."""
     home = os.path.expanduser("~").rstrip(os.sep)  # noqa: PTH111 - pathlib raises where there is none
-    return re.sub(rf"(?<![\w.-]){re.escape(home)}(?![\w-]|\.\w)", "~", text) if os.path.isabs(home) else text  # noqa: PTH117
+    return re.sub(rf"(?<![\w.~-]){re.escape(home)}(?![\w-]|\.\w)", "~", text) if os.path.isabs(home) else text  # noqa: PTH117
 
 
 class FederationError(Exception):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
 from jupyter_federation.errors import ConfigurationError, visible
-from jupyter_federation.redaction import holds_a_token
+from jupyter_federation.redaction import holds_a_token, without_user
 
 _Settings = TypeVar("_Settings", bound=Any)  # a dataclass of options, with `origins`
 
@@ -96,15 +96,17 @@ def read_option(options: Mapping[str, Option], key: str, value: object, *, where
     try:
         return _read(options[key], value)
     except (ValueError, RecursionError):
-        shown = "" if options[key].secret else f", not {_SHORTENED.repr(value)}"
-        text = value if isinstance(value, str) and options[key].kind == "text" else ""
+        text = value if isinstance(value, str) and options[key].kind in ("text", "list") else ""
         unseen = next((f"U+{ord(one):04X}" for one in text if not one.isprintable()), None)
-        raise ConfigurationError(
-            f"{where}: `{key}` should be {options[key].expects}{shown}.",
-            fix=f"Write it without the character {unseen}, which does not show."
-            if unseen is not None
-            else did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}",
-        ) from None
+        has_user = "://" in text and "@" in text
+        shown = "" if options[key].secret else f", not {_SHORTENED.repr(without_user(text) if has_user else value)}"
+        if unseen is not None:
+            fix = f"Write it without the character {unseen}, which does not show."
+        elif has_user:
+            fix = "Write it without a user or a password."
+        else:
+            fix = did_you_mean(str(value), options[key].choices) or f"What `{key}` is: {options[key].help}"
+        raise ConfigurationError(f"{where}: `{key}` should be {options[key].expects}{shown}.", fix=fix) from None
 
 
 def _read(option: Option, value: Any) -> Any:

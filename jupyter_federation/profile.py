@@ -24,7 +24,7 @@ _WORD: dict[str, Any] = {"expects": "text without white space", "pattern": r"\S+
 _PATH: dict[str, Any] = {"expects": "a path", "pattern": r"[^\0]+"}
 _URL: dict[str, Any] = {
     "expects": "an https URL",
-    "pattern": r"https://\S+|http://(?:localhost|127\.0\.0\.1)(?:[:/]\S*)?",
+    "pattern": r"https://[^\s@]+|http://(?:localhost|127\.0\.0\.1)(?:[:/][^\s@]*)?",
 }
 _COGNITO_ID: dict[str, Any] = {  # an identity pool's or an identity's, as in Cognito's API reference
     "expects": "a Cognito id (REGION:UUID)",
@@ -65,7 +65,7 @@ class Profile:
     authority: str | None = option(
         "Entra's address, if not the public cloud's.",
         expects="an https URL",
-        pattern=r"https://\S+",
+        pattern=r"https://[^\s@]+",
         sources=("entra",),
     )
     issuer: str | None = option("The OpenID provider's issuer.", **_URL, sources=("oidc", USER_POOL), required=True)

@@ -127,6 +127,16 @@ def test_it_is_run_by_python_as_well_and_ends_with_its_reader():
     assert said == documentation.page("doctor")
 
 
+def test_the_doctor_s_exit_status_is_its_own_whoever_reads():
+    """A gate may show the first lines alone."""
+    command = [sys.executable, "-m", "jupyter_federation", "doctor", "--no-exchange"]
+    reader, writer = os.pipe()
+    os.close(reader)
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (1, "")
+
+
 @pytest.mark.parametrize("name", ["nothing", "../README", "decisions/0001-patches", ""])
 def test_a_page_that_is_none_is_answered_with_those_that_are(name, capsys):
     """And nothing beside docs/ is read."""

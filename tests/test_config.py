@@ -208,6 +208,14 @@ def test_a_directory_that_cannot_be_looked_into_is_an_error(tmp_path, unreadable
     )
 
 
+def test_a_file_that_is_a_link_to_itself(tmp_path):
+    """It is the file that is wrong, and no permission."""
+    file = tmp_path / "jupyter_federation_config.json"
+    file.symlink_to(file)
+    with pytest.raises(ConfigurationError, match=rf"{file.name} is a link that leads to itself\. Replace or remove it"):
+        config.load([tmp_path])
+
+
 @pytest.mark.parametrize("name", [300 * "x", "file", "missing"])
 def test_a_directory_that_is_none(tmp_path, name):
     """One that cannot be is an error; one that is not there, or a file, is as empty."""

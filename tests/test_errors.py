@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from jupyter_federation.doctor.finding import fit
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.session_status import without_persons
 
@@ -26,3 +27,19 @@ def test_the_home_directory_s_path_is_in_no_saved_error(monkeypatch, home, shown
     assert str(error) == f"{shown} Mend it."
     assert str(ConfigurationError("Look in /home/ada", fix="It is /home/ada.")).count("~") == 2 * (home != "/")
     assert without_persons(str(error)) == f"{shown} Mend it."
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("file:///home/ada/x", "file://~/x"),
+        ("/home/ada.bak", "/home/ada.bak"),
+        ("~/home/ada", "~/home/ada"),
+        ("(/home/ada)", "(~)"),
+    ],
+)
+@pytest.mark.skipif(os.name != "posix", reason="Windows has other paths")
+def test_the_doctor_and_an_error_know_the_same_home(monkeypatch, text, shown):
+    """And no other path for it."""
+    monkeypatch.setenv("HOME", "/home/ada")
+    assert (shown, shown) == (str(ConfigurationError(text, fix="")).strip(), fit(text))

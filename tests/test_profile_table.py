@@ -94,7 +94,7 @@ def test_a_profile_that_cannot_be_used_is_marked(isolated_home, monkeypatch, wha
     table = ProfileTable(Configuration(profiles=profiles, default_profile="research", policy=policy))
     lines = repr(table).splitlines()
     assert (4, ["research (default)", "file"]) == (len(lines), re.split(r" {2,}", lines[1])[:2])
-    assert ["~/config.json (cannot be used, see below)", "~/config.json"] == [
+    assert ["~/config.json (not usable as it is, see below)", "~/config.json"] == [
         re.split(r" {2,}", line)[-1] for line in lines[1:3]
     ]
     assert said in lines[3]
@@ -102,7 +102,7 @@ def test_a_profile_that_cannot_be_used_is_marked(isolated_home, monkeypatch, wha
     assert "123456789012" not in repr(table) + table._repr_html_()
     assert table._repr_html_().endswith(f"</table><p>{html.escape(lines[3])}</p>")
     assert "<td" in table._repr_html_()
-    assert table._repr_html_().count("~/config.json (cannot be used, see below)</td>") == 1
+    assert table._repr_html_().count("~/config.json (not usable as it is, see below)</td>") == 1
 
 
 def test_a_region_of_the_environment_s_is_enough(monkeypatch):

@@ -7,12 +7,10 @@ the one to mend first.
 
 from __future__ import annotations
 
-import os
-import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
-from jupyter_federation.errors import FederationError
+from jupyter_federation.errors import FederationError, without_home
 from jupyter_federation.redaction import printable, without_tokens
 
 Severity = Literal["error", "warning"]
@@ -280,10 +278,7 @@ def found(code: str, sentence: str, /, *, where: str = "", administrator: str | 
 
 def fit(text: str) -> str:
     """``text`` fit to be shown: on one line, not endless, without anything like a token; the home directory is ~."""
-    home = os.path.expanduser("~")  # noqa: PTH111 - no home is no error
-    if len(home) > 1:
-        text = re.sub(rf"(?<![\w.~/\\-]){re.escape(home)}(?![\w-])", "~", text)
-    said = printable(without_tokens(text))
+    said = printable(without_tokens(without_home(text)))
     return said if len(said) <= _LONGEST else f"{said[:_LONGEST]}…"
 
 

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import urlsplit
 
 from jupyter_federation.addresses import PROXY_FORM, is_loopback
 from jupyter_federation.errors import ConfigurationError, FederationError, SourceUnavailableError
@@ -120,27 +121,36 @@ class Connection:
             return error
         if isinstance(error, exceptions.HTTPError) and error.response is not None:
             return self.unavailable(f"answers with HTTP {error.response.status_code}")
+        if (unasked := self._unasked(error)) is not None:
+            return unasked
         trusting, no_proxy = "Name what to trust: `ca_bundle`.", "Check HTTPS_PROXY and NO_PROXY."
-        no_address = (
-            (
-                "cannot be reached: the proxy's address cannot be read",
-                f"Write HTTPS_PROXY as {PROXY_FORM}.",
-                "proxy-refuses",
-            )
-            if _is_address(self.provider)
-            else ("has no address that could be asked", "Correct `issuer` (of Entra: `authority`).", "profile-broken")
-        )
         for kind, problem, fix, finding in (
             (exceptions.SSLError, "shows a certificate that is not trusted here", trusting, "certificate-untrusted"),
             (exceptions.ProxyError, "cannot be reached through the proxy", no_proxy, "proxy-refuses"),
-            ((exceptions.InvalidURL, exceptions.InvalidSchema), *no_address),  # the latter: socks:// without PySocks
             (exceptions.Timeout, "does not answer in time", "", "no-answer"),
             (exceptions.ConnectionError, "cannot be reached", "", "unreachable"),
             ((exceptions.RequestException, ValueError), "answers with something that is not OpenID's", "", _DOWN),
         ):
             if isinstance(error, kind):
                 return self.unavailable(problem, fix=fix, finding=finding)
-        if not isinstance(error, OSError):  # the libraries take JSON apart as it comes
+        return self._beyond_requests(error)
+
+    def _unasked(self, error: Exception) -> FederationError | None:
+        """Why nothing was sent, where an address is at fault: the provider's or the proxy's."""
+        if not _is_address(self.provider):
+            problem, fix = "has no address that could be asked", "Correct `issuer` (of Entra: `authority`)."
+            return self.unavailable(problem, fix=fix, finding="profile-broken")
+        if _is_of_a_proxy(error):
+            problem, fix = (
+                "cannot be reached: the proxy's address cannot be read",
+                f"Write HTTPS_PROXY as {PROXY_FORM}.",
+            )
+            return self.unavailable(problem, fix=fix, finding="proxy-refuses")
+        return None
+
+    def _beyond_requests(self, error: Exception) -> FederationError:
+        """What is no error of requests' own: what the libraries make of JSON as it comes, or a file's."""
+        if not isinstance(error, OSError):
             return self.unavailable("answers with something that is not OpenID's")
         named = "`ca_bundle`", self.ca_bundle  # requests' error for a bundle that is not there
         if self.ca_bundle is None:
@@ -165,12 +175,32 @@ class Connection:
 
 
 def _is_address(url: str) -> bool:
-    """Whether requests takes it for one; the same error comes of a proxy's."""
+    """Whether requests takes it for one."""
     from requests import Request, exceptions
 
     try:
         Request("GET", url).prepare()
-    except exceptions.InvalidURL:
+    except (exceptions.RequestException, ValueError):
+        return False
+    return True
+
+
+def _is_of_a_proxy(error: Exception) -> bool:
+    """Whether it comes of a proxy's address that cannot be read, or not used: socks:// needs PySocks."""
+    from urllib.request import getproxies
+
+    from requests import exceptions
+
+    proxies = getproxies()
+    if isinstance(error, (exceptions.InvalidURL, exceptions.InvalidSchema, UnicodeEncodeError)):
+        return bool(proxies)
+    return type(error) is ValueError and not all(map(_can_be_split, proxies.values()))
+
+
+def _can_be_split(url: str) -> bool:
+    try:
+        urlsplit(url)
+    except ValueError:  # a bracket in a password
         return False
     return True
 

@@ -93,4 +93,4 @@ def _begins() -> Iterator[None]:
     try:
         yield
     except FederationError as error:
-        raise OutOfReachError(error.problem, fix=error.fix) from None
+        raise OutOfReachError(error.problem, fix=error.fix, **error.facts) from None

@@ -32,7 +32,8 @@ _PATIENCE = 5.0  # seconds to wait for a renewal that another thread has under w
 class _Held:
     """What one sign-in has come to by now.
 
-    ``refresh_token`` is None where the provider gave none, ``refused`` says why where it takes it no longer.
+    ``refresh_token`` is None where the provider gave none, ``refused`` says why where it takes it no longer, and
+    ``finding`` is the doctor's code of that.
     """
 
     token: IdToken
@@ -40,6 +41,7 @@ class _Held:
     refresh_token: str | None = field(default=None, repr=False)
     refresh_gives_none: bool = False  # the provider's refresh answers hold no ID token
     refused: str | None = None
+    finding: str | None = None
 
     @property
     def half_life(self) -> datetime:
@@ -144,7 +146,7 @@ class OpenIdSource(TokenSource):
         if not grant.is_due(self._now()):
             return grant.held.token
         if grant.held.refresh_token is None or not grant.is_ours:
-            raise self._needs_you("has ended, and there is no refresh token to renew it with")
+            raise self._needs_you("has ended, and there is no refresh token to renew it with", None)
         if not grant.renewing.acquire(timeout=_PATIENCE):
             raise SourceUnavailableError(
                 f"A renewal at {self._client.issuer} is under way and has not ended.",
@@ -216,7 +218,7 @@ class OpenIdSource(TokenSource):
         if self._is_over(grant):
             raise self._needs_you("has lasted as long as the policy allows (`max_session_hours`)")
         if grant.held.refused is not None:
-            raise self._needs_you(f"is not renewed any longer: {grant.held.refused}")
+            raise self._needs_you(f"is not renewed any longer: {grant.held.refused}", grant.held.finding)
         return grant
 
     def _renew(self, grant: _Grant) -> None:
@@ -235,7 +237,7 @@ class OpenIdSource(TokenSource):
                 fix=refusal.fix or "Check the client's secret, and whether the application is registered still.",
                 finding=refusal.finding,
             )
-        raise self._refused(grant, str(refusal))
+        raise self._refused(grant, str(refusal), refusal.finding or "sign-in-ended")
 
     def _take(self, grant: _Grant, tokens: Tokens) -> None:
         """What a renewal has brought: a new refresh token at once, unless it comes with somebody else's ID token."""
@@ -248,7 +250,7 @@ class OpenIdSource(TokenSource):
         if tokens.id_token is None:
             grant.held = replace(held, refresh_gives_none=True)
             if grant.has_expired(self._now()):
-                raise self._refused(grant, "its answers hold no ID token")
+                raise self._refused(grant, "its answers hold no ID token", None)
             return
         token = checked(tokens, self._client, self._now())
         if foreign:  # OpenID Connect Core 1.0, section 12.2
@@ -258,10 +260,10 @@ class OpenIdSource(TokenSource):
             )
         grant.held = replace(held, token=token, received_at=self._now(), refresh_gives_none=False)
 
-    def _refused(self, grant: _Grant, why: str) -> LoginRequiredError:
+    def _refused(self, grant: _Grant, why: str, finding: str | None) -> LoginRequiredError:
         """The end of a sign-in that nothing renews any longer, noted."""
-        grant.held = replace(grant.held, refused=why, refresh_token=None)
-        return self._needs_you(f"is not renewed any longer: {why}")
+        grant.held = replace(grant.held, refused=why, finding=finding, refresh_token=None)
+        return self._needs_you(f"is not renewed any longer: {why}", finding)
 
     def _end(self, grant: _Grant) -> datetime | None:
         return None if self._longest is None else grant.signed_in_at + self._longest
@@ -270,9 +272,9 @@ class OpenIdSource(TokenSource):
         end = self._end(grant)
         return end is not None and end <= self._now()
 
-    def _needs_you(self, why: str) -> LoginRequiredError:
+    def _needs_you(self, why: str, finding: str | None = "sign-in-ended") -> LoginRequiredError:
         return LoginRequiredError(
             f"The sign-in at {self._client.issuer} {why}.",
             fix=f"Run {self._way_back} to sign in again.",
-            finding="sign-in-ended",
+            finding=finding,
         )

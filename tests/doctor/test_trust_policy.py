@@ -164,6 +164,7 @@ BAD = {
     "the same, as JSON's own": ("trust-tag-missing", tagged("Null", value=False), UNTAGGED),
     "another session tag than is carried": ("trust-tag-missing", tagged(name="project"), TAGGED),
     "a session tag, in one way of two": ("trust-tag-missing", tagged(StringLikeIfExists="?*"), UNTAGGED),
+    "everybody, beside a session tag": ("trust-principal-open", several(tagged(), policy(principal="*")), UNTAGGED),
     "a session tag in each statement": ("trust-tag-missing", several(tagged(), tagged(name="team")), UNTAGGED),
     "none, beside an audience that is an empty list": (
         "trust-no-audience",

@@ -336,18 +336,28 @@ def test_a_code_that_people_meet_comes_with_what_to_do(make, person, provider, c
 
 
 @both
-@pytest.mark.parametrize("code", [70043, 700082, 50173, 700084])
-def test_a_renewal_that_is_refused_says_why(make, person, provider, code):
+@pytest.mark.parametrize(
+    ("code", "finding"),
+    [
+        (70043, "sign-in-ended"),
+        (700082, "sign-in-ended"),
+        (50173, "sign-in-ended"),
+        (700084, "client-kind"),
+        (50057, "account-blocked"),
+    ],
+)
+def test_a_renewal_that_is_refused_says_why(make, person, provider, code, finding):
     """The sign-in needs the person; nothing is asked again.  So where Entra is signed in at by `source` oidc."""
     source = make()
     source.login(person)
     provider.inject("token", json_fault(error="invalid_grant", error_description=f"AADSTS{code}: no more. {TRACE}"))
     with pytest.raises(LoginRequiredError, match=rf"AADSTS{code}.*Run %federate to sign in again") as caught:
         source._renew(source._grant)
-    assert "sign-in-ended" == caught.value.facts["finding"]
+    assert finding == caught.value.facts["finding"]
     assert source.last_token()
-    with pytest.raises(LoginRequiredError):
+    with pytest.raises(LoginRequiredError) as again:
         source.token()
+    assert finding == again.value.facts["finding"]
 
 
 @both

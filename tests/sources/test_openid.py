@@ -768,7 +768,11 @@ def test_a_proxy_is_used_for_others_and_never_for_this_machine(make, person, mon
 
 
 @pytest.mark.parametrize(
-    "issuer", ["https://login.example.org:port/x", "https://login.example.org:99999", "https://*.x"]
+    "issuer",
+    [
+        *("https://login.example.org:port/x", "https://login.example.org:99999", "https://*.x"),
+        *("https://[::1", "https://a]b", "https://℀.com"),
+    ],
 )
 def test_an_issuer_that_is_no_address_is_what_is_wrong(make, person, issuer):
     """And not a proxy that nobody has set."""
@@ -776,7 +780,7 @@ def test_an_issuer_that_is_no_address_is_what_is_wrong(make, person, issuer):
         make(issuer=issuer).login(person)
 
 
-@pytest.mark.parametrize("password", ["hunter2#", "hunter2#1", "hunter2/1", "hunter2?1"])
+@pytest.mark.parametrize("password", ["hunter2#", "hunter2#1", "hunter2/1", "hunter2?1", "[hunter2", "hunter2€"])
 def test_a_proxy_whose_password_is_not_escaped_is_what_is_wrong(make, person, monkeypatch, password):
     """And not the provider's answer; what is before that character is not repeated."""
     monkeypatch.setenv("HTTPS_PROXY", f"http://ada:{password}@127.0.0.1:9")
@@ -796,6 +800,9 @@ def test_a_proxy_whose_password_is_not_escaped_is_what_is_wrong(make, person, mo
         ("https://", False),
         ("https://login.example.org@evil.example/", False),
         ("https://user:password@evil.example/", False),
+        ("https://login.example.org:port/token", False),
+        ("https://login.example.org:99999999/token", False),
+        ("https://.example.org/token", False),
         (None, False),
     ],
 )

@@ -12,7 +12,7 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,6 @@ from jupyter_federation.assembly import GOOGLE
 from jupyter_federation.config import Profile
 from jupyter_federation.doctor.finding import Finding, found
 from jupyter_federation.doctor.patient import Asks, Patient
-from jupyter_federation.exchange.providers import about_token
 from jupyter_federation.openid.entra import PUBLIC_CLOUD
 from jupyter_federation.tokens import IdToken
 
@@ -133,12 +132,11 @@ def expected_of(profile: Profile | None, token: IdToken | None = None) -> Expect
     expected = _expected_of(profile)
     if token is None or not token.is_jwt or expected.provider == COGNITO:  # an identity pool makes the tags itself
         return expected
-    about = about_token(token, None)
-    issuer, audience = (str(about.get(each, "")) for each in ("issuer", "audience"))
+    the_one = token.audience[0] if len(token.audience) == 1 else None  # of several AWS takes none without `azp`
     return replace(
         expected,
-        provider=expected.provider or issuer.partition("://")[2] or None,
-        audience=expected.audience or audience or None,
+        provider=expected.provider or (token.issuer or "").partition("://")[2] or None,
+        audience=expected.audience or token.authorized_party or the_one,
         tags=session_tags(token.claims),
     )
 
@@ -325,9 +323,9 @@ def _statement(statement: Mapping[str, Any], name: str, expected: Expected, wher
     yield from _subject(subject, known, has_to_be_named=shared)
 
 
-def _tags(statements: Iterable[Mapping[str, Any]], expected: Expected, where: str) -> Iterator[Finding]:
+def _tags(statements: Sequence[Mapping[str, Any]], expected: Expected, where: str) -> Iterator[Finding]:
     """A session tag that each statement for the expected token demands, and that it does not carry."""
-    if expected.tags is None:
+    if expected.tags is None or any(_open(each) and _grants(each) for each in statements):
         return
     carried = {each.lower() for each in expected.tags}  # in a condition's key, IAM takes large letters for small ones
     ours = [each for each in statements if _is_for_tokens(each) and _admits(each, expected)]
