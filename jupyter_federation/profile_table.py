@@ -37,9 +37,7 @@ class ProfileTable:
         self._rows = [tuple(map(visible, row)) for row in rows]
         broken = map(str, configuration.broken.values())
         self._below = [
-            visible(without_home(each))
-            for each in (*map(_told, wrong, wrong.values()), *broken, _no_such_default(configuration))
-            if each
+            visible(without_home(each)) for each in (*wrong.values(), *broken, _no_such_default(configuration)) if each
         ]
         looked_in = ", ".join(without_home(str(each)) for each in configuration.directories)
         own = without_home(str(configuration.own_file))
@@ -76,20 +74,13 @@ def _named(name: str, configuration: Configuration) -> str:
     return f"{name} (default)" if name == configuration.default_profile else name
 
 
-def _why_unusable(configuration: Configuration, name: str) -> ConfigurationError | None:
-    """What ``%federate`` would say before anything is sent; None where it can be used."""
+def _why_unusable(configuration: Configuration, name: str) -> str | None:
+    """What ``%federate`` would say before anything is sent, with the profile's name; None where it can be used."""
     try:
         region_of(configuration.profile(name))
     except ConfigurationError as error:
-        return error
+        return str(error) if repr(name) in error.problem else f"{name}: {error}"
     return None
-
-
-def _told(name: str, error: ConfigurationError | None) -> str | None:
-    """The error, with the profile's name in it."""
-    if error is None:
-        return None
-    return str(error) if repr(name) in error.problem else f"{name}: {error}"
 
 
 def _no_such_default(configuration: Configuration) -> str | None:

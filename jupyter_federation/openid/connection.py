@@ -138,14 +138,12 @@ class Connection:
     def _unasked(self, error: Exception) -> FederationError | None:
         """Why nothing was sent, where an address is at fault: the provider's or the proxy's."""
         if not _is_address(self.provider):
-            problem, fix = "has no address that could be asked", "Correct `issuer` (of Entra: `authority`)."
+            problem = "has no address that could be asked"
+            fix = "Correct `issuer` (of Entra: `authority`)."
             return self.unavailable(problem, fix=fix, finding="profile-broken")
         if _is_of_a_proxy(error):
-            problem, fix = (
-                "cannot be reached: the proxy's address cannot be read",
-                f"Write HTTPS_PROXY as {PROXY_FORM}.",
-            )
-            return self.unavailable(problem, fix=fix, finding="proxy-refuses")
+            problem = "cannot be reached: the proxy's address cannot be read"
+            return self.unavailable(problem, fix=f"Write HTTPS_PROXY as {PROXY_FORM}.", finding="proxy-refuses")
         return None
 
     def _beyond_requests(self, error: Exception) -> FederationError:
