@@ -163,14 +163,19 @@ def _shared_home(tmp_path_factory):
 
 
 def enable(config, *, lab=False, proxy=False):
-    """Put the shipped file where an installation has it; others only take time, but for ``lab`` and ``proxy``."""
+    """Put the shipped file where an installation has it; others only take time, but for ``lab`` and ``proxy``.
+
+    No client is hung up on for not answering pings: a test listens when it has something to hear.
+    """
     shipped = (PACKAGE / "server" / "jupyter_server_config.json").read_text()
     others = dict.fromkeys(("jupyterlab", "jupyter_lsp", "jupyter_server_terminals", "notebook_shim"), False)
     others |= {"jupyterlab": lab, "jupyter_server_proxy": proxy}
     folder = config / "jupyter_server_config.d"
     folder.mkdir(parents=True)
     (folder / "jupyter_federation.json").write_text(shipped)
-    (folder / "others.json").write_text(json.dumps({"ServerApp": {"jpserver_extensions": others}}))
+    (folder / "others.json").write_text(
+        json.dumps({"ServerApp": {"jpserver_extensions": others, "tornado_settings": {"ws_ping_interval": 0}}})
+    )
 
 
 def homely(home):

@@ -168,7 +168,7 @@ def test_a_flood_neither_stalls_a_cell_nor_grows(front_end, aws, action):
         while time.monotonic() - began < seconds:
             sent.append(front_end.post({"protocol": 1, "action": action}))
             time.sleep(max(0.0, began + len(sent) / 1000 - time.monotonic()))
-        within(30, lambda: sent[-1] in front_end.replies, front_end.said)
+        within(240, lambda: sent[-1] in front_end.replies, front_end.said)
 
     flood(1)
     front_end.forget()
