@@ -94,8 +94,8 @@ _TOKEN = re.compile(
     r"|(?<![\w/+.~:-])(?=[A-Z0-9/+]{0,39}[a-z])(?=[a-z0-9/+]{0,39}[A-Z])(?=[A-Za-z/+]{0,39}[0-9])"
     r"[A-Za-z0-9/+]{40}(?![\w/+=.-])"
     r"|(?<![\w/+=.~:-])[A-Za-z0-9_-][A-Za-z0-9+/=_-]{63,}"  # any long run of base64
-    # An address's password, escaped or not, or a token; "//host:PORT/" has none.
-    r"|(?<=(?<![\w.~}/)\]-])//)(?:[^\s/?#:\"]*:(?!\d{0,5}[/?#])[^\s\"]{1,256}|[^\s/?#\"]{16,})(?=@)"
+    # An address's password, escaped or not, or a token; "//host:PORT/" and a placeholder have none.
+    r"|(?<=(?<![\w.~}/)\]-])//)(?!USER:PASSWORD@)(?:[^\s/?#:\"]*:(?!\d{0,5}[/?#])[^\s\"]{1,256}|[^\s/?#\"]{16,})(?=@)"
 )
 
 

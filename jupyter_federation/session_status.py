@@ -19,7 +19,7 @@ SignInState = Literal["ok", "needs_you", "not_renewable", "none"]
 # What is before an "@" or a ":" is looked for where the word begins, or a long one would be read anew at each letter.
 _PERSONAL = re.compile(
     r'arn:aws[\w-]*:(?!iam::ACCOUNT:)[^\s"]+'  # a placeholder is nobody's, and what an ARN is quoted by no part of it
-    r"|(?<!\S)@*[^\s@]+@\S+\w|(?<![\w-])[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|\b\d{12}\b"
+    r"|(?<!\S)(?!http://USER:PASSWORD@HOST)@*[^\s@]+@\S+\w|(?<![\w-])[\w-]+:[0-9a-f]{8}-[0-9a-f-]{27}|\b\d{12}\b"
 )
 
 

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from jupyter_federation.addresses import PROXY_FORM
 from jupyter_federation.doctor.finding import fit
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.session_status import without_persons
@@ -43,3 +44,9 @@ def test_the_doctor_and_an_error_know_the_same_home(monkeypatch, text, shown):
     """And no other path for it."""
     monkeypatch.setenv("HOME", "/home/ada")
     assert (shown, shown) == (str(ConfigurationError(text, fix="")).strip(), fit(text))
+
+
+def test_how_a_proxy_s_address_is_written_can_be_read_everywhere():
+    """It is a placeholder, which the doctor and a saved notebook do not mask."""
+    assert f"Write {PROXY_FORM}." == without_persons(fit(f"Write {PROXY_FORM}."))
+    assert "ada" not in without_persons(fit("Write http://ada:secret@HOST:PORT."))
