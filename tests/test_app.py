@@ -115,26 +115,24 @@ def test_an_address_within_a_page_prints_the_page(capsys):
     assert capsys.readouterr().out.startswith("# The doctor\n")
 
 
-def test_it_is_run_by_python_as_well_and_ends_with_its_reader():
-    """In an environment whose commands are not on the path; `| head` has enough before the end."""
-    command = [sys.executable, "-m", "jupyter_federation", "docs", "doctor"]
+@pytest.mark.parametrize(
+    ("words", "status"), [(["docs", "doctor"], 0), (["doctor", "--no-exchange"], 1)], ids=["docs", "doctor"]
+)
+def test_it_ends_with_its_reader_and_its_exit_status_stays(words, status):
+    """`| head` has enough before the end; a gate may show the first lines alone."""
     reader, writer = os.pipe()
     os.close(reader)
+    command = [sys.executable, "-m", "jupyter_federation", *words]
     ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
     os.close(writer)
-    assert (ended.returncode, ended.stderr) == (0, "")
+    assert (ended.returncode, ended.stderr) == (status, "")
+
+
+def test_it_is_run_by_python_as_well():
+    """In an environment whose commands are not on the path."""
+    command = [sys.executable, "-m", "jupyter_federation", "docs", "doctor"]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert said == documentation.page("doctor")
-
-
-def test_the_doctor_s_exit_status_is_its_own_whoever_reads():
-    """A gate may show the first lines alone."""
-    command = [sys.executable, "-m", "jupyter_federation", "doctor", "--no-exchange"]
-    reader, writer = os.pipe()
-    os.close(reader)
-    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, check=False)
-    os.close(writer)
-    assert (ended.returncode, ended.stderr) == (1, "")
 
 
 @pytest.mark.parametrize("name", ["nothing", "../README", "decisions/0001-patches", ""])
