@@ -8,6 +8,7 @@ import pytest
 
 from jupyter_federation.addresses import PROXY_FORM
 from jupyter_federation.doctor.finding import fit
+from jupyter_federation.doctor.report import _nameless
 from jupyter_federation.errors import ConfigurationError
 from jupyter_federation.session_status import without_persons
 
@@ -48,5 +49,5 @@ def test_the_doctor_and_an_error_know_the_same_home(monkeypatch, text, shown):
 
 def test_how_a_proxy_s_address_is_written_can_be_read_everywhere():
     """It is a placeholder, which the doctor and a saved notebook do not mask."""
-    assert f"Write {PROXY_FORM}." == without_persons(fit(f"Write {PROXY_FORM}."))
-    assert "ada" not in without_persons(fit("Write http://ada:secret@HOST:PORT."))
+    assert f"Write {PROXY_FORM}." == _nameless(fit(f"Write {PROXY_FORM}."))
+    assert "ada" not in _nameless(fit("Write http://ada:secret@HOST:PORT."))

@@ -16,7 +16,9 @@ from jupyter_federation.doctor.patient import Fact
 from jupyter_federation.session_status import without_persons
 
 WIDTH = 80
-_MAIL = re.compile(r"[^\s@<>\"']{1,64}@[^\s@<>\"']{1,255}\w")  # a mailbox's lengths (RFC 5321, 4.5.3.1)
+_MAIL = re.compile(
+    r"[^\s@<>\"']{1,64}(?<!//USER:PASSWORD)@[^\s@<>\"']{1,255}\w"
+)  # a mailbox's lengths (RFC 5321, 4.5.3.1)
 _QUOTED = re.compile(r"`([^`]{1,200})`")
 _PAGE = "docs/doctor.md"
 

@@ -256,6 +256,7 @@ def test_no_region_for_sts(by_file, codes, monkeypatch):
         ({"ca_bundle": "/none.pem"}, "ca-bundle-unreadable"),
         ({"issuer": "https://127.0.0.1:{closed}"}, "unreachable"),
         ({"issuer": "https://login.invalid"}, "dns-unresolved"),
+        ({"issuer": "https://[::1"}, "profile-broken"),
         ({"client_secret_env": "NOT_SET"}, "client-secret"),
     ],
 )

@@ -181,8 +181,8 @@ def _found(client: Any, code: str, sentence: str, **known: str) -> Finding:
 
 def _reason(error: FederationError, client: Any) -> Finding:
     """Why the provider was not reached; a name that is not resolved is told apart from a host that does not answer."""
-    host = urlsplit(client.issuer).hostname or ""
     if error.facts.get("finding") == "unreachable" and not {"https", "all"} & urllib.request.getproxies().keys():
+        host = urlsplit(client.issuer).hostname or ""
         try:
             socket.getaddrinfo(host, 443)
         except OSError:
